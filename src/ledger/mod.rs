@@ -1,0 +1,227 @@
+//! What was intended and what exists, written down.
+//!
+//! The ledger is one of three memories: the CloudResource says what is wanted, the ledger what was tried and what was
+//! let go on purpose, the owner tags at the provider what exists. Each is believed for its own question, and any one
+//! of them may be lost without an orphan or a duplicate. A ledger never holds a secret.
+//!
+//! [`Ledger`] is the whole interface; SQLite and PostgreSQL serve it through sqlx, and [`memory`] serves tests that
+//! need ten thousand of them. One suite of tests holds all three to the same behaviour.
+
+use std::{collections::BTreeMap, fmt::Debug};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mooring_provider::{ClusterId, ExternalId, Identity, Key, Kind, Owner, Permission};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// A ledger that cannot be read or written. Nothing is created while it lasts.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed: it cannot be reached, is locked, or its disk is full.
+    #[error("ledger: {operation}")]
+    Database {
+        /// What was tried.
+        operation: &'static str,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What is written there makes no sense to this version.
+    #[error("ledger: the {column} of {identity} cannot be read; was it written by a newer version?")]
+    Unreadable {
+        /// The column.
+        column: &'static str,
+        /// The row.
+        identity: String,
+    },
+    /// The URL names no kind of ledger.
+    #[error("ledger: `{0}` is no ledger; use sqlite:PATH or postgres://USER@HOST/DATABASE")]
+    Url(String),
+}
+
+/// The result of a ledger call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is remembered of one resource between steps: the ledger's row, and in a cluster the CloudResource's status.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memory {
+    /// How many external resources this identity had before.
+    pub incarnation: u32,
+    /// What the provider calls it.
+    pub external_id: Option<ExternalId>,
+    /// A create that was sent, or was about to be, and whose outcome is not known.
+    pub intent: Option<Intent>,
+    /// It was ready once (in this incarnation).
+    pub was_ready: bool,
+    /// Since when it has been missing.
+    pub missing_since: Option<Timestamp>,
+    /// The resolved spec that was last carried out in full. Holds no secret.
+    pub applied: Option<Json>,
+}
+
+/// A create that was written down before it was sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// The incarnation it is to make.
+    pub incarnation: u32,
+    /// A digest of the resolved spec: a token is sent again with the same spec only.
+    pub spec_hash: String,
+    /// When it was written down.
+    pub since: Timestamp,
+}
+
+/// Where a resource stands with us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Declared, and being kept.
+    Live,
+    /// On its way out.
+    Deleting,
+    /// Out of use, its data kept until a time; taken back when its key is declared again.
+    Parked,
+    /// Left at the provider on purpose, for good.
+    Retained,
+    /// Given up on by an SRE's word, with the reason; it may still exist.
+    Abandoned,
+    /// Proven absent.
+    Gone,
+}
+
+impl Standing {
+    /// As stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Deleting => "deleting",
+            Self::Parked => "parked",
+            Self::Retained => "retained",
+            Self::Abandoned => "abandoned",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// One resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its kind.
+    pub kind: Kind,
+    /// The ProviderConfig it is at.
+    pub provider: String,
+    /// The Environment it was declared in.
+    pub environment: String,
+    /// Its external name.
+    pub name: String,
+    /// It was named for use by its id and is not ours.
+    pub existing: bool,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Why it stands there, for a person.
+    pub reason: Option<String>,
+    /// Until when a parked one is kept.
+    pub keep_until: Option<Timestamp>,
+    /// Its address, which is no secret.
+    pub endpoint: Option<String>,
+    /// What is remembered between steps.
+    pub memory: Memory,
+}
+
+/// Something that was done, for those who ask later.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Audit {
+    /// When.
+    pub at: Timestamp,
+    /// Who: the host or pod, or the user of the command line.
+    pub actor: String,
+    /// What: `create`, `update`, `delete`, `park`, `account`, `approve`, `abandon`.
+    pub action: String,
+    /// The resource.
+    pub identity: Identity,
+    /// Its kind.
+    pub kind: Kind,
+    /// The environment.
+    pub environment: String,
+    /// What the provider calls it.
+    pub external_id: Option<ExternalId>,
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
+    /// How it ended: `ok`, or the reason of the error.
+    pub outcome: String,
+    /// More, for a person. Never a secret.
+    pub detail: String,
+}
+
+/// Which records are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this holder only.
+    pub cluster: Option<ClusterId>,
+    /// At this ProviderConfig only.
+    pub provider: Option<String>,
+    /// In this namespace only.
+    pub namespace: Option<String>,
+    /// Of this application only.
+    pub application: Option<String>,
+    /// Those that are gone too.
+    pub gone: bool,
+}
+
+/// What was intended and what exists.
+#[async_trait]
+pub trait Ledger: Debug + Send + Sync + 'static {
+    /// A value that is made once and then kept: the id of this state directory, the key of the keyed hashes. Of two
+    /// that propose at once, both get the same one back.
+    async fn constant(&self, name: &str, proposal: &str) -> Result<String>;
+
+    /// The record of an identity.
+    async fn get(&self, identity: &Identity) -> Result<Option<Record>>;
+
+    /// The records of a key that are not gone, the latest first.
+    async fn of_key(&self, cluster: &ClusterId, key: &Key) -> Result<Vec<Record>>;
+
+    /// All records that match, by key.
+    async fn list(&self, filter: &Filter) -> Result<Vec<Record>>;
+
+    /// Writes a record, whole. Does not touch [`Memory::intent`], which only [`creating`](Self::creating) sets and
+    /// [`concluded`](Self::concluded) clears.
+    async fn put(&self, record: &Record) -> Result<()>;
+
+    /// Writes an intent down, if the identity has none, or has one from before `stale`, and was not further than the
+    /// intent's incarnation. One statement: of many callers one is granted. Makes the record if there is none.
+    async fn creating(&self, record: &Record, intent: &Intent, stale: Timestamp) -> Result<Permission>;
+
+    /// The outcome of the intent is known: clears it, and where it made something, keeps what and as which
+    /// incarnation.
+    async fn concluded(&self, identity: &Identity, incarnation: u32, made: Option<&ExternalId>) -> Result<()>;
+
+    /// Writes down what was done.
+    async fn audit(&self, entry: &Audit) -> Result<()>;
+
+    /// What was done to an identity, or to all, since then, the latest first; at most `limit` entries.
+    async fn audits(&self, identity: Option<&Identity>, since: Timestamp, limit: u32) -> Result<Vec<Audit>>;
+
+    /// How many resources of the kind were deleted in the environment since then (entries with action `delete` and
+    /// outcome `ok`, each identity once).
+    async fn deletions(&self, environment: &str, kind: Kind, since: Timestamp) -> Result<u32>;
+
+    /// What the provider was last told of each account of a resource: its name and a keyed hash of the rest.
+    async fn told(&self, identity: &Identity) -> Result<BTreeMap<String, String>>;
+
+    /// Remembers what the provider was told of an account; `None` when it was dropped.
+    async fn tell(&self, identity: &Identity, account: &str, hash: Option<&str>) -> Result<()>;
+
+    /// An SRE's word on an identity: `delete`, `move`, `recreate`.
+    async fn approve(&self, identity: &Identity, action: &str, actor: &str, at: Timestamp) -> Result<()>;
+
+    /// The approvals of an identity.
+    async fn approvals(&self, identity: &Identity) -> Result<Vec<String>>;
+
+    /// Removes what is gone since before then, with its audit. What is retained or abandoned stays.
+    async fn prune(&self, before: Timestamp) -> Result<u64>;
+}

@@ -1,0 +1,3 @@
+//! Cloud resources that live and die with the application that declares them.
+
+pub mod ledger;
