@@ -179,7 +179,8 @@ async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, 
             reason: crate::reason::LOST,
             message: format!(
                 "the {kind} was ready and is gone from the provider, with its data; restore it there, or set the \
-                 annotation mooring.dev/recreate to get a new, empty one"
+                 annotation mooring.dev/recreate={} to get a new, empty one",
+                claim.id.as_ref().map_or("true", ExternalId::as_str)
             ),
         });
     }
