@@ -117,6 +117,10 @@ impl Engine {
         let known = self.ledger.get(&job.owner.identity).await.map_err(unwritten)?;
         if let Some(known) = &known {
             *memory = merge(memory, &known.memory);
+            if known.standing == Standing::Deleting && matches!(job.want, Want::Present { .. }) {
+                // It was being deleted on purpose; if it is gone by now, its data is not lost but given up.
+                memory.was_ready = false;
+            }
             if let Some(report) = judge::held_by_another(job, known, memory) {
                 return Ok(report);
             }

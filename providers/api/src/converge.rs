@@ -180,7 +180,7 @@ async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, 
             message: format!(
                 "the {kind} was ready and is gone from the provider, with its data; restore it there, or set the \
                  annotation mooring.dev/recreate={} to get a new, empty one",
-                claim.id.as_ref().map_or("true", ExternalId::as_str)
+                claim.incarnation
             ),
         });
     }
