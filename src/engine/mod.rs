@@ -133,7 +133,7 @@ impl Engine {
         for kind in connection.kinds() {
             for owned in connection
                 .adapter(kind, Priority::Create)?
-                .do_inventory(&self.cluster)
+                .inventory(&self.cluster)
                 .await?
             {
                 if self
