@@ -181,7 +181,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.operation, self.message)?;
+        write!(f, "{}: {}", self.operation, self.detail.message)?;
         if let Some(code) = &self.detail.code {
             write!(f, " (code {code})")?;
         }
