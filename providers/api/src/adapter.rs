@@ -83,6 +83,12 @@ pub trait Adapter: Debug + Send + Sync + 'static {
         Err(unsupported(self.kind(), "be parked"))
     }
 
+    /// Replaces the owner tags by this claim's: an SRE approved that it moves here from another owner.
+    async fn adopt(&self, claim: &Claim, state: &Self::State) -> Result<Receipt> {
+        let _ = (claim, state);
+        Err(unsupported(self.kind(), "change its owner"))
+    }
+
     /// Makes the account exist with this access and this password.
     async fn ensure_account(&self, claim: &Claim, state: &Self::State, account: &Account) -> Result<Receipt> {
         let _ = (claim, state, account);

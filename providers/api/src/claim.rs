@@ -171,6 +171,8 @@ pub struct Claim {
     pub settling: bool,
     /// The journaled create may be sent again with the same token and spec (only for an idempotent create).
     pub resend: bool,
+    /// An SRE approved that the resource moves here from the owner its tags name.
+    pub may_adopt: bool,
     /// The password of its first account. Absent on the way out.
     pub password: Option<SecretString>,
 }
@@ -186,6 +188,7 @@ impl Claim {
             existing: false,
             settling: false,
             resend: false,
+            may_adopt: false,
             password: None,
         }
     }

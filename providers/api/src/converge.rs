@@ -110,10 +110,16 @@ pub enum Step {
         request_id: Option<String>,
     },
     /// It was taken back into use.
+<<<<<<< HEAD
     Unparked {
         #[doc = "The request."]
         request_id: Option<String>,
     },
+=======
+    Unparked { #[doc = "The request."] request_id: Option<String> },
+    /// It changed its owner to this claim's, as approved.
+    Adopted { #[doc = "The request."] request_id: Option<String> },
+>>>>>>> main
     /// Nothing to do but wait: the provider is at work, or absence proves nothing yet.
     Wait {
         #[doc = "One of [`crate::reason`]."]
@@ -176,10 +182,17 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
         bindings: adapter.bindings(claim, &state),
     };
     let step = match foreign(adapter, claim, &state) {
+<<<<<<< HEAD
         Some(message) => Step::Blocked {
             reason: crate::reason::OWNED_ELSEWHERE,
             message,
         },
+=======
+        Some(_) if claim.may_adopt && matches!(goal, Goal::Present { .. }) => {
+            Step::Adopted { request_id: adapter.adopt(claim, &state).await?.request_id }
+        }
+        Some(message) => Step::Blocked { reason: crate::reason::OWNED_ELSEWHERE, message },
+>>>>>>> main
         None => one_step(adapter, claim, goal, &state, &seen).await?,
     };
     Ok(Outcome { seen: Some(seen), step })
@@ -249,7 +262,8 @@ async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, 
             reason: crate::reason::LOST,
             message: format!(
                 "the {kind} was ready and is gone from the provider, with its data; restore it there, or set the \
-                 annotation mooring.dev/recreate to get a new, empty one"
+                 annotation mooring.dev/recreate={} to get a new, empty one",
+                claim.incarnation
             ),
         });
     }

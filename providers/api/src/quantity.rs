@@ -73,7 +73,7 @@ impl fmt::Display for Bytes {
         let (unit, factor) = UNITS[..4]
             .iter()
             .rev()
-            .find(|(_, factor)| self.0 != 0 && self.0 % factor == 0)
+            .find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor))
             .copied()
             .unwrap_or(("", 1));
         write!(f, "{}{unit}", self.0 / factor)
