@@ -110,16 +110,15 @@ pub enum Step {
         request_id: Option<String>,
     },
     /// It was taken back into use.
-<<<<<<< HEAD
     Unparked {
         #[doc = "The request."]
         request_id: Option<String>,
     },
-=======
-    Unparked { #[doc = "The request."] request_id: Option<String> },
     /// It changed its owner to this claim's, as approved.
-    Adopted { #[doc = "The request."] request_id: Option<String> },
->>>>>>> main
+    Adopted {
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
     /// Nothing to do but wait: the provider is at work, or absence proves nothing yet.
     Wait {
         #[doc = "One of [`crate::reason`]."]
