@@ -181,17 +181,13 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
         bindings: adapter.bindings(claim, &state),
     };
     let step = match foreign(adapter, claim, &state) {
-<<<<<<< HEAD
+        Some(_) if claim.may_adopt && matches!(goal, Goal::Present { .. }) => Step::Adopted {
+            request_id: adapter.adopt(claim, &state).await?.request_id,
+        },
         Some(message) => Step::Blocked {
             reason: crate::reason::OWNED_ELSEWHERE,
             message,
         },
-=======
-        Some(_) if claim.may_adopt && matches!(goal, Goal::Present { .. }) => {
-            Step::Adopted { request_id: adapter.adopt(claim, &state).await?.request_id }
-        }
-        Some(message) => Step::Blocked { reason: crate::reason::OWNED_ELSEWHERE, message },
->>>>>>> main
         None => one_step(adapter, claim, goal, &state, &seen).await?,
     };
     Ok(Outcome { seen: Some(seen), step })
