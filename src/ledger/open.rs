@@ -40,7 +40,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn Ledger>> {
     Ok(Arc::new(ledger))
 }
 
-async fn sqlite(url: &str, path: &str) -> Result<Sql> {
+pub(super) async fn sqlite(url: &str, path: &str) -> Result<Sql> {
     if path.is_empty() || path.starts_with(':') || path.contains('?') {
         return Err(Error::Url(url.into()));
     }

@@ -407,3 +407,70 @@ impl Ledger for Sql {
         .await)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mooring_provider::Owner;
+    use sqlx::{AssertSqlSafe, Executor};
+
+    use super::*;
+    use crate::ledger::{Memory, open::sqlite};
+
+    /// A limit on the pages gives the same error as a full disk does, and needs no disk of its own.
+    #[tokio::test]
+    async fn a_full_disk_fails_the_call_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        let ledger = sqlite("", path.to_str().unwrap()).await.unwrap();
+        let Sql::Sqlite(pool) = &ledger else {
+            panic!("{ledger:?}")
+        };
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(pool).await.unwrap();
+        pool.execute(AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")))
+            .await
+            .unwrap();
+        let record = |number: u32| Record {
+            owner: Owner {
+                cluster: ClusterId::new("cluster"),
+                identity: Identity::new(number.to_string()),
+                key: Key::new("team-a", "shop", "web", "rds"),
+            },
+            kind: Kind::Rds,
+            provider: "mock".into(),
+            environment: "default".into(),
+            name: "x".repeat(500),
+            existing: false,
+            standing: Standing::Live,
+            reason: None,
+            keep_until: None,
+            endpoint: None,
+            memory: Memory::default(),
+        };
+        let (now, mut written) = (Timestamp::now(), 0);
+        let intent = Intent {
+            incarnation: 0,
+            spec_hash: "h".into(),
+            since: now,
+        };
+        let error = loop {
+            match ledger.creating(&record(written), &intent, now).await {
+                Ok(_) => written += 1,
+                Err(error) => break error,
+            }
+            assert!(written < 10_000, "the limit has no effect");
+        };
+        let Error::Database { operation, source } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(*operation, "cannot write down that something is about to be created");
+        assert!(source.to_string().contains("database or disk is full"), "{source}");
+        assert_eq!(ledger.get(&Identity::new(written.to_string())).await.unwrap(), None);
+        let all = Filter::default();
+        assert_eq!(ledger.list(&all).await.unwrap().len(), written as usize);
+        pool.execute("PRAGMA max_page_count = 100000").await.unwrap();
+        assert_eq!(
+            ledger.creating(&record(written), &intent, now).await.unwrap(),
+            Permission::Granted
+        );
+    }
+}
