@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -21,8 +22,16 @@ type options struct {
 	down                    time.Duration
 }
 
-// fixed names the options that a running control plane cannot change any more.
-func (o options) fixed() string { return fmt.Sprintf("--kwok=%t --audit=%t", o.kwok, o.audit) }
+// fixed names the options that a running control plane cannot be given any more.
+func (o options) fixed() []string {
+	var names []string
+	for name, on := range map[string]bool{"--kwok": o.kwok, "--audit": o.audit} {
+		if on {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 func run(verb string, args []string) error {
 	var o options
@@ -84,8 +93,10 @@ func (d dir) up(o options) error {
 	}
 	for time.Since(began) < startLimit {
 		if with, ready := d.readyWith(); ready && d.alive() {
-			if with != o.fixed() {
-				return fmt.Errorf("the one that runs in %s has %s, not %s: end it first with `down`", d, with, o.fixed())
+			for _, name := range o.fixed() {
+				if !slices.Contains(with, name) {
+					return fmt.Errorf("the one that runs in %s is without %s: end it first with `down`", d, name)
+				}
 			}
 			if running && o.crds != "" {
 				if err := d.applyDefinitions(context.Background(), o.crds); err != nil {
@@ -109,12 +120,12 @@ func (d dir) up(o options) error {
 }
 
 func (d dir) spawn(o options, ended chan<- error) error {
-	log, err := os.OpenFile(d.path("supervisor.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(d.path("supervisor.log"), os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	args := []string{superviseVerb, "--dir=" + string(d), fmt.Sprintf("--kwok=%t", o.kwok), fmt.Sprintf("--audit=%t", o.audit)}
+	args := append([]string{superviseVerb, "--dir=" + string(d)}, o.fixed()...)
 	if o.crds != "" {
 		args = append(args, "--crds="+o.crds)
 	}

@@ -75,14 +75,14 @@ func (d dir) clean() error {
 
 // markReady leaves a file that says with which options this control plane came up; its being there says that it did.
 func (d dir) markReady(o options) error {
-	return os.WriteFile(d.path("ready"), []byte(o.fixed()), 0o600)
+	return os.WriteFile(d.path("ready"), []byte(strings.Join(o.fixed(), " ")), 0o600)
 }
 
 func (d dir) unmarkReady() { _ = os.Remove(d.path("ready")) }
 
-func (d dir) readyWith() (string, bool) {
+func (d dir) readyWith() ([]string, bool) {
 	data, err := os.ReadFile(d.path("ready"))
-	return string(data), err == nil
+	return strings.Fields(string(data)), err == nil
 }
 
 func (d dir) pid(file string) (int, error) {

@@ -39,6 +39,7 @@ func supervise(d dir, o options, ready func()) error {
 		return err
 	}
 	var children sync.WaitGroup
+	defer os.RemoveAll(d.path("etcd")) // the logs stay, they may say why
 	defer children.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
