@@ -173,11 +173,7 @@ func (d dir) restartAPIServer(away time.Duration) error {
 	}
 	defer os.Remove(hold)
 	began := time.Now()
-	if pid, err := d.pid("kube-apiserver.pid"); err == nil {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			return fmt.Errorf("pid %d: %w", pid, err)
-		}
-	}
+	d.kill("kube-apiserver")
 	for exists(d.path("kube-apiserver.pid")) {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -188,6 +184,18 @@ func (d dir) restartAPIServer(away time.Duration) error {
 	if err := d.await(context.Background(), "/readyz"); err != nil {
 		return err
 	}
+	// Left alone, these would come back when their retries, by now up to a minute apart, next fall due. In a real
+	// cluster they end when they cannot renew their leases, and start anew, as they do here.
+	for _, name := range []string{"kube-controller-manager", "kube-scheduler", "kwok"} {
+		d.kill(name)
+	}
 	fmt.Fprintf(os.Stderr, "ready again after %.1f s\n", time.Since(began).Seconds())
 	return nil
+}
+
+// kill ends a component, if it runs, as a crash would.
+func (d dir) kill(name string) {
+	if pid, err := d.pid(name + ".pid"); err == nil {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
 }
