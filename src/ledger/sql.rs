@@ -416,6 +416,25 @@ mod tests {
     use super::*;
     use crate::ledger::{Memory, open::sqlite};
 
+    /// No test can take the power away; this one sees that SQLite was told to expect it.
+    #[tokio::test]
+    async fn a_commit_is_on_the_disk_before_it_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = sqlite("", dir.path().join("ledger.db").to_str().unwrap())
+            .await
+            .unwrap();
+        let Sql::Sqlite(pool) = &ledger else {
+            panic!("{ledger:?}")
+        };
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(pool).await.unwrap();
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await.unwrap();
+        assert_eq!(
+            (synchronous, journal.as_str()),
+            (2, "wal"),
+            "FULL, with a write-ahead log"
+        );
+    }
+
     /// A limit on the pages gives the same error as a full disk does, and needs no disk of its own.
     #[tokio::test]
     async fn a_full_disk_fails_the_call_and_no_more() {

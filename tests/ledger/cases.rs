@@ -443,6 +443,24 @@ pub(crate) async fn a_creation_makes_what_is_gone_findable(ledger: Arc<dyn Ledge
         ledger.concluded(&identity("a"), 0, None).await.unwrap();
     }
     assert_eq!(ledger.prune(Timestamp::MAX).await.unwrap(), 0);
+    // Gone once more, it is gone since then, not since the first time.
+    let gone = Record {
+        standing: Standing::Gone,
+        ..record.clone()
+    };
+    ledger.put(&gone).await.unwrap();
+    let between = Timestamp::now();
+    ledger.creating(&record, &intent(0, at(0)), at(-60)).await.unwrap();
+    ledger.concluded(&identity("a"), 0, None).await.unwrap();
+    ledger.put(&gone).await.unwrap();
+    assert_eq!(ledger.prune(between).await.unwrap(), 0);
+    assert_eq!(
+        ledger
+            .prune(Timestamp::now() + SignedDuration::from_hours(1))
+            .await
+            .unwrap(),
+        1
+    );
 }
 
 pub(crate) async fn put_leaves_the_intent_alone(ledger: Arc<dyn Ledger>) {
