@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, fmt::Debug, str::FromStr};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mooring_provider::{ClusterId, ExternalId, Identity, Key, Kind, Owner, Permission};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -52,25 +53,31 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What is remembered of one resource between steps: the ledger's row, and in a cluster the CloudResource's status.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Memory {
     /// How many external resources this identity had before.
     pub incarnation: u32,
     /// What the provider calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
     /// A create that was sent, or was about to be, and whose outcome is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
     /// It was ready once (in this incarnation).
     pub was_ready: bool,
     /// Since when it has been missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub missing_since: Option<Timestamp>,
     /// The resolved spec that was last carried out in full. Holds no secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true))]
     pub applied: Option<Json>,
 }
 
 /// A create that was written down before it was sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Intent {
     /// The incarnation it is to make.
@@ -78,6 +85,7 @@ pub struct Intent {
     /// A digest of the resolved spec: a token is sent again with the same spec only.
     pub spec_hash: String,
     /// When it was written down.
+    #[schemars(with = "String")]
     pub since: Timestamp,
 }
 

@@ -71,13 +71,22 @@ pub trait Adapter: Debug + Send + Sync + 'static {
     /// `parked-until`. `until` is an RFC 3339 time.
     async fn park(&self, claim: &Claim, state: &Self::State, until: &str, backup: bool) -> Result<Receipt> {
         let _ = (claim, state, until, backup);
-        Err(unsupported(self.kind(), "be parked; use deletionPolicy Delete or Retain"))
+        Err(unsupported(
+            self.kind(),
+            "be parked; use deletionPolicy Delete or Retain",
+        ))
     }
 
     /// Takes a parked resource back into use; accounts are ensured afterwards by the caller.
     async fn unpark(&self, claim: &Claim, state: &Self::State) -> Result<Receipt> {
         let _ = (claim, state);
         Err(unsupported(self.kind(), "be parked"))
+    }
+
+    /// Replaces the owner tags by this claim's: an SRE approved that it moves here from another owner.
+    async fn adopt(&self, claim: &Claim, state: &Self::State) -> Result<Receipt> {
+        let _ = (claim, state);
+        Err(unsupported(self.kind(), "change its owner"))
     }
 
     /// Makes the account exist with this access and this password.

@@ -58,14 +58,20 @@ pub trait DynAdapter: fmt::Debug + Send + Sync + 'static {
     async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
     async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt>;
     async fn unpark(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
+    async fn adopt(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
     async fn ensure_account(&self, claim: &Claim, state: &AnyState, account: &Account) -> Result<Receipt>;
     async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt>;
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>>;
 }
 
 fn spec<A: Adapter>(spec: &Json) -> Result<A::Spec> {
-    serde_json::from_value(spec.clone())
-        .map_err(|error| Error::new(ErrorKind::InvalidSpec, "validate", format!("the resolved spec: {error}")))
+    serde_json::from_value(spec.clone()).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidSpec,
+            "validate",
+            format!("the resolved spec: {error}"),
+        )
+    })
 }
 
 #[async_trait]
@@ -138,6 +144,10 @@ impl<A: Adapter> DynAdapter for A {
 
     async fn unpark(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
         Adapter::unpark(self, claim, state.get()).await
+    }
+
+    async fn adopt(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
+        Adapter::adopt(self, claim, state.get()).await
     }
 
     async fn ensure_account(&self, claim: &Claim, state: &AnyState, account: &Account) -> Result<Receipt> {

@@ -95,6 +95,12 @@ impl ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     operation: &'static str,
+    detail: Box<Detail>,
+}
+
+/// What is large about an error, apart, so that a result stays small.
+#[derive(Debug, Default)]
+struct Detail {
     message: String,
     code: Option<String>,
     request_id: Option<String>,
@@ -105,42 +111,42 @@ pub struct Error {
 impl Error {
     /// An error of `kind` in `operation` (`rds.create`); `message` says what happened and, where known, the fix.
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
+        let detail = Detail {
+            message: message.into(),
+            ..Detail::default()
+        };
         Self {
             kind,
             operation,
-            message: message.into(),
-            code: None,
-            request_id: None,
-            retry_after: None,
-            source: None,
+            detail: Box::new(detail),
         }
     }
 
     /// The provider's own error code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
-        self.code = Some(code.into());
+        self.detail.code = Some(code.into());
         self
     }
 
     /// The provider's id of the request, for its support.
     #[must_use]
     pub fn with_request_id(mut self, id: impl Into<String>) -> Self {
-        self.request_id = Some(id.into());
+        self.detail.request_id = Some(id.into());
         self
     }
 
     /// The provider named a time to come back.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
+        self.detail.retry_after = Some(after);
         self
     }
 
     /// What caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.detail.source = Some(source.into());
         self
     }
 
@@ -156,22 +162,22 @@ impl Error {
 
     /// What happened, without the operation.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.detail.message
     }
 
     /// The provider's own error code.
     pub fn code(&self) -> Option<&str> {
-        self.code.as_deref()
+        self.detail.code.as_deref()
     }
 
     /// The provider's id of the request.
     pub fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
+        self.detail.request_id.as_deref()
     }
 
     /// When to try again.
     pub fn retry(&self) -> Retry {
-        self.retry_after.map_or(self.kind.retry(), Retry::After)
+        self.detail.retry_after.map_or(self.kind.retry(), Retry::After)
     }
 
     /// The condition reason, event reason and metric label.
@@ -182,11 +188,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.operation, self.message)?;
-        if let Some(code) = &self.code {
+        write!(f, "{}: {}", self.operation, self.detail.message)?;
+        if let Some(code) = &self.detail.code {
             write!(f, " (code {code})")?;
         }
-        if let Some(id) = &self.request_id {
+        if let Some(id) = &self.detail.request_id {
             write!(f, " (request {id})")?;
         }
         Ok(())
@@ -195,6 +201,6 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.detail.source.as_deref().map(|source| source as _)
     }
 }

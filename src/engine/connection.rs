@@ -1,0 +1,336 @@
+//! Connected accounts: one budget each, observations batched, every call counted.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use mooring_provider::{
+    Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Credentials, Drift, DynAdapter, Error,
+    ErrorKind, ExternalId, Kind, Owned, Owner, Phase, Provider, Receipt, Registration, Result, Sighting,
+};
+use serde_json::Value as Json;
+
+use super::{
+    batch::Batcher,
+    budget::{Budget, Priority},
+};
+
+/// How many calls one account takes at once while nothing was throttled.
+const CALLS_AT_ONCE: usize = 32;
+
+/// One account at one provider.
+#[derive(Debug)]
+pub struct Connection {
+    /// The name of its ProviderConfig.
+    pub name: String,
+    /// The kind of provider: `mock`, `aliyun`.
+    pub provider: &'static str,
+    /// What its config and credentials come to; another digest is another connection.
+    digest: String,
+    inner: Arc<dyn Provider>,
+    budget: Budget,
+    batchers: HashMap<Kind, Arc<Batcher>>,
+    calls: Arc<Calls>,
+    /// Its account was compared with the one the ledger knows, and what it holds was taken into the ledger.
+    pub(super) proven: tokio::sync::OnceCell<String>,
+}
+
+/// Counts the calls of an account.
+#[derive(Debug, Default)]
+pub struct Calls {
+    reads: AtomicU64,
+    writes: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Calls {
+    /// How many reads, writes and failures there were.
+    pub fn figures(&self) -> (u64, u64, u64) {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (get(&self.reads), get(&self.writes), get(&self.failures))
+    }
+}
+
+impl Connection {
+    fn new(name: &str, registration: Registration, digest: String, inner: Arc<dyn Provider>) -> Self {
+        let budget = Budget::new(CALLS_AT_ONCE);
+        let calls = Arc::new(Calls::default());
+        let batchers = Kind::ALL
+            .into_iter()
+            .filter_map(|kind| {
+                let adapter = Arc::new(Counted {
+                    inner: inner.adapter(kind)?,
+                    calls: Arc::clone(&calls),
+                });
+                Some((kind, Batcher::new(adapter, budget.clone())))
+            })
+            .collect();
+        Self {
+            name: name.to_owned(),
+            provider: registration.name,
+            digest,
+            inner,
+            budget,
+            batchers,
+            calls,
+            proven: tokio::sync::OnceCell::new(),
+        }
+    }
+
+    /// The adapter for a kind, its calls made with this urgency.
+    pub fn adapter(&self, kind: Kind, priority: Priority) -> Result<Metered> {
+        let inner = self.inner.adapter(kind).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "connect",
+                format!(
+                    "provider `{}` ({}) has no {kind}; name another provider for {kind} in the Environment, or `none`",
+                    self.name, self.provider
+                ),
+            )
+        })?;
+        Ok(Metered {
+            inner: Arc::new(Counted {
+                inner,
+                calls: Arc::clone(&self.calls),
+            }),
+            batcher: Arc::clone(&self.batchers[&kind]),
+            budget: self.budget.clone(),
+            priority,
+        })
+    }
+
+    /// The kinds it serves.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
+        Kind::ALL.into_iter().filter(|kind| self.batchers.contains_key(kind))
+    }
+
+    /// The provider itself, for its check.
+    pub fn provider(&self) -> &dyn Provider {
+        self.inner.as_ref()
+    }
+
+    /// Its budget.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The count of its calls.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+}
+
+/// The connected accounts, by the name of their ProviderConfig.
+#[derive(Debug)]
+pub struct Connections {
+    registrations: Vec<Registration>,
+    open: Mutex<HashMap<String, Arc<Connection>>>,
+}
+
+impl Connections {
+    /// With these kinds of providers.
+    pub fn new(registrations: Vec<Registration>) -> Self {
+        Self {
+            registrations,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Connects, unless it is connected with just this config and these credentials.
+    ///
+    /// `provider` is the member of the ProviderConfig's spec (`mock`), `config` its content.
+    pub fn connect(
+        &self,
+        name: &str,
+        provider: &str,
+        config: &Json,
+        credentials: Credentials,
+    ) -> Result<Arc<Connection>> {
+        let registration = self
+            .registrations
+            .iter()
+            .find(|known| known.name == provider)
+            .ok_or_else(|| {
+                let known = self
+                    .registrations
+                    .iter()
+                    .map(|known| known.name)
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                Error::new(
+                    ErrorKind::Unsupported,
+                    "connect",
+                    format!("ProviderConfig `{name}`: this build has no provider `{provider}`; it has {known}"),
+                )
+            })?;
+        let digest = digest(provider, config, &credentials);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = open.get(name).filter(|connection| connection.digest == digest) {
+            return Ok(Arc::clone(connection));
+        }
+        let inner = (registration.connect)(config, credentials)?;
+        let connection = Arc::new(Connection::new(name, *registration, digest, inner));
+        open.insert(name.to_owned(), Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    /// The connection of a ProviderConfig, if it is connected.
+    pub fn get(&self, name: &str) -> Option<Arc<Connection>> {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+
+    /// All that are connected.
+    pub fn all(&self) -> Vec<Arc<Connection>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = open.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+}
+
+fn digest(provider: &str, config: &Json, credentials: &Credentials) -> String {
+    use secrecy::ExposeSecret;
+    let config = config.to_string();
+    let mut parts = vec![provider, &config];
+    for (name, value) in credentials {
+        parts.extend([name.as_str(), value.expose_secret()]);
+    }
+    super::secret::keyed_hash("connection", &parts)
+}
+
+/// An adapter whose calls are counted.
+#[derive(Debug)]
+struct Counted {
+    inner: Arc<dyn DynAdapter>,
+    calls: Arc<Calls>,
+}
+
+/// An adapter whose observations are batched and whose other calls wait for their turn in the account's budget.
+#[derive(Debug)]
+pub struct Metered {
+    inner: Arc<Counted>,
+    batcher: Arc<Batcher>,
+    budget: Budget,
+    priority: Priority,
+}
+
+impl Counted {
+    fn count<T>(&self, counter: &AtomicU64, result: Result<T>) -> Result<T> {
+        counter.fetch_add(1, Ordering::Relaxed);
+        if result.is_err() {
+            self.calls.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl Metered {
+    async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let permit = self.budget.acquire(self.priority).await;
+        let result = call.await;
+        drop(permit);
+        match &result {
+            Err(error) if error.kind() == ErrorKind::Throttled => self.budget.throttled(super::retry_after(error)),
+            _ => self.budget.succeeded(),
+        }
+        result
+    }
+}
+
+macro_rules! decorate {
+    ($type:ident, $self:ident, $call:ident => $wrapped:expr, observe: |$claims:ident| $observe:expr) => {
+        #[async_trait]
+        impl DynAdapter for $type {
+            fn kind(&self) -> Kind {
+                self.inner.kind()
+            }
+            fn capability(&self) -> Capability {
+                self.inner.capability()
+            }
+            fn schema(&self) -> schemars::Schema {
+                self.inner.schema()
+            }
+            fn validate(&self, spec: &Json) -> Result<()> {
+                self.inner.validate(spec)
+            }
+            fn id(&self, state: &AnyState) -> ExternalId {
+                self.inner.id(state)
+            }
+            fn owner(&self, state: &AnyState) -> Option<Owner> {
+                self.inner.owner(state)
+            }
+            fn phase(&self, state: &AnyState) -> Phase {
+                self.inner.phase(state)
+            }
+            fn drift(&self, spec: &Json, state: &AnyState) -> Result<Drift> {
+                self.inner.drift(spec, state)
+            }
+            fn bindings(&self, claim: &Claim, state: &AnyState) -> Bindings {
+                self.inner.bindings(claim, state)
+            }
+            async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
+                let ($self, $claims) = (self, claims);
+                $observe
+            }
+            async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created> {
+                let ($self, $call) = (self, self.inner.create(claim, spec));
+                $wrapped
+            }
+            async fn update(&self, claim: &Claim, state: &AnyState, spec: &Json, drift: &Drift) -> Result<Receipt> {
+                let ($self, $call) = (self, self.inner.update(claim, state, spec, drift));
+                $wrapped
+            }
+            async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
+                let ($self, $call) = (self, self.inner.delete(claim, state));
+                $wrapped
+            }
+            async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
+                let ($self, $call) = (self, self.inner.park(claim, state, until, backup));
+                $wrapped
+            }
+            async fn unpark(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
+                let ($self, $call) = (self, self.inner.unpark(claim, state));
+                $wrapped
+            }
+            async fn adopt(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
+                let ($self, $call) = (self, self.inner.adopt(claim, state));
+                $wrapped
+            }
+            async fn ensure_account(&self, claim: &Claim, state: &AnyState, account: &Account) -> Result<Receipt> {
+                let ($self, $call) = (self, self.inner.ensure_account(claim, state, account));
+                $wrapped
+            }
+            async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt> {
+                let ($self, $call) = (self, self.inner.drop_account(claim, state, name));
+                $wrapped
+            }
+            async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {
+                let ($self, $call) = (self, self.inner.inventory(cluster));
+                $wrapped
+            }
+        }
+    };
+}
+
+decorate!(Counted, this, call => this.count(&this.calls.writes, call.await), observe: |claims| {
+    this.calls.reads.fetch_add(1, Ordering::Relaxed);
+    let sightings = this.inner.observe(claims).await;
+    let failures = sightings.iter().filter(|sighting| sighting.is_err()).count();
+    this.calls.failures.fetch_add(failures as u64, Ordering::Relaxed);
+    sightings
+});
+
+decorate!(Metered, this, call => this.call(call).await, observe: |claims| {
+    let observed = claims.iter().map(|claim| this.batcher.observe(claim.clone(), this.priority));
+    futures::future::join_all(observed).await
+});

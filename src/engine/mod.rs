@@ -1,0 +1,204 @@
+//! The lifecycle of a resource, free of Kubernetes.
+//!
+//! [`Engine::step`] takes one step of one resource: it makes a claim of what is remembered, lets
+//! [`mooring_provider::converge`] do at most one thing, and says what is to be remembered, what a person is to be
+//! told, and when to come back. The fronts decide what is wanted ([`Want`]) and keep the memory.
+//!
+//! What it deliberately does not have: a queue, a loop over resources, a workflow engine. A front calls `step` for as
+//! long as it is told to come back.
+
+mod backoff;
+mod batch;
+pub mod binding;
+mod budget;
+mod clock;
+mod connection;
+mod inventory;
+mod secret;
+mod step;
+
+use std::{sync::Arc, time::Duration};
+
+use mooring_provider::{ClusterId, DynAdapter, Error, ErrorKind, Identity, Key, Registration, Result, Retry};
+
+use crate::ledger::{self, Filter, Ledger, Memory, Record, Standing};
+
+pub use backoff::Backoff;
+pub use budget::{Budget, Permit, Priority};
+pub use clock::{Clock, SystemClock, TokioClock};
+pub use connection::{Calls, Connection, Connections, Metered};
+pub use inventory::{Entry, Held};
+pub use secret::{keyed_hash, new_identity, new_password};
+pub use step::{Done, Job, Next, Report, State, Want, WriteAhead};
+
+/// What every step needs.
+#[derive(Debug)]
+pub struct Engine {
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    connections: Connections,
+    backoff: Backoff,
+    cluster: ClusterId,
+    actor: String,
+    hash_key: String,
+    deleting: tokio::sync::Mutex<()>,
+}
+
+impl Engine {
+    /// An engine for what `cluster` owns. `actor` is who is named in the audit.
+    pub async fn new(
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<dyn Clock>,
+        registrations: Vec<Registration>,
+        cluster: ClusterId,
+        actor: String,
+    ) -> ledger::Result<Self> {
+        use secrecy::ExposeSecret;
+        let hash_key = ledger.constant("hash-key", new_password().expose_secret()).await?;
+        Ok(Self {
+            ledger,
+            clock,
+            connections: Connections::new(registrations),
+            backoff: Backoff::default(),
+            cluster,
+            actor,
+            hash_key,
+            deleting: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Who owns what this engine makes.
+    pub fn cluster(&self) -> &ClusterId {
+        &self.cluster
+    }
+
+    /// What was intended and what exists.
+    pub fn ledger(&self) -> &dyn Ledger {
+        self.ledger.as_ref()
+    }
+
+    /// The time of day.
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// The connected accounts.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// A keyed hash that this ledger's holder alone can make: for revisions that people may read.
+    pub fn hash(&self, parts: &[&str]) -> String {
+        keyed_hash(&self.hash_key, parts)
+    }
+
+    /// The identity of a key: the one it has, if anything of it exists or is kept, else a new one. With a ledger that
+    /// was lost this asks the provider's inventory first.
+    pub async fn identity(&self, key: &Key, connection: &Connection) -> Result<Identity> {
+        self.prove(connection).await?;
+        let known = self.ledger.of_key(&self.cluster, key).await.map_err(unwritten)?;
+        let held = known
+            .into_iter()
+            .find(|record| !matches!(record.standing, Standing::Gone | Standing::Abandoned));
+        Ok(held.map_or_else(new_identity, |record| record.owner.identity))
+    }
+
+    /// Proves once that a connection is to the account it was to before, and takes what it holds of ours into the
+    /// ledger where that does not know it. Until then nothing may be created there.
+    pub async fn prove(&self, connection: &Connection) -> Result<()> {
+        connection
+            .proven
+            .get_or_try_init(|| self.prove_now(connection))
+            .await
+            .map(|_| ())
+    }
+
+    async fn prove_now(&self, connection: &Connection) -> Result<String> {
+        let permit = connection.budget().acquire(Priority::Create).await;
+        let account = connection.provider().check().await?.account;
+        drop(permit);
+        let constant = format!("account/{}", connection.name);
+        let known = self.ledger.constant(&constant, &account).await.map_err(unwritten)?;
+        if known != account {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "connect",
+                format!(
+                    "the credentials of ProviderConfig `{}` are of account {account}, its resources are in account \
+                     {known}; use credentials of that account, or another ProviderConfig",
+                    connection.name
+                ),
+            ));
+        }
+        for kind in connection.kinds() {
+            for owned in connection
+                .adapter(kind, Priority::Create)?
+                .inventory(&self.cluster)
+                .await?
+            {
+                if self
+                    .ledger
+                    .get(&owned.owner.identity)
+                    .await
+                    .map_err(unwritten)?
+                    .is_none()
+                {
+                    self.take_in(connection, kind, owned).await.map_err(unwritten)?;
+                }
+            }
+        }
+        Ok(account)
+    }
+
+    async fn take_in(
+        &self,
+        connection: &Connection,
+        kind: mooring_provider::Kind,
+        owned: mooring_provider::Owned,
+    ) -> ledger::Result<()> {
+        tracing::info!(%kind, id = %owned.id, key = %owned.owner.key, "taken into the ledger from the inventory");
+        let (standing, keep_until) = match &owned.phase {
+            mooring_provider::Phase::Parked(until) => (Standing::Parked, until.parse().ok()),
+            _ => (Standing::Live, None),
+        };
+        let record = Record {
+            name: mooring_provider::external_name(&owned.owner),
+            owner: owned.owner,
+            kind,
+            provider: connection.name.clone(),
+            environment: String::new(),
+            existing: false,
+            standing,
+            reason: Some("found in the provider's inventory; the ledger did not know it".into()),
+            keep_until,
+            endpoint: None,
+            memory: Memory {
+                external_id: Some(owned.id),
+                ..Memory::default()
+            },
+        };
+        self.ledger.put(&record).await
+    }
+
+    /// Everything of ours: what the ledger knows, and what stands at the connected providers.
+    pub async fn records(&self, filter: &Filter) -> ledger::Result<Vec<Record>> {
+        self.ledger.list(filter).await
+    }
+}
+
+/// A ledger that fails, as an error of the step it keeps from being taken.
+fn unwritten(error: ledger::Error) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "ledger",
+        "cannot be read or written; nothing is created until it can",
+    )
+    .with_source(error)
+}
+
+fn retry_after(error: &Error) -> Option<Duration> {
+    match error.retry() {
+        Retry::After(after) => Some(after),
+        _ => None,
+    }
+}

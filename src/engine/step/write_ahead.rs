@@ -1,0 +1,111 @@
+//! Writing a create down, in the front's memory and in the ledger, before it is sent.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use mooring_provider::{Claim, Journal, Permission, Result};
+
+use crate::{
+    engine::{Engine, unwritten},
+    ledger::{Intent, Memory, Record},
+};
+
+/// The front's own compare-and-swap before a create: in a cluster the status write `Creating` with the
+/// resourceVersion that was read. Without a cluster the ledger is enough, and `()` serves.
+#[async_trait]
+pub trait WriteAhead: Send + Sync {
+    /// Writes the memory down if nobody else wrote since it was read.
+    async fn write(&self, memory: &Memory) -> Result<Permission>;
+}
+
+#[async_trait]
+impl WriteAhead for () {
+    async fn write(&self, _: &Memory) -> Result<Permission> {
+        Ok(Permission::Granted)
+    }
+}
+
+/// The journal of one step.
+pub(super) struct Intents<'a> {
+    engine: &'a Engine,
+    record: &'a Record,
+    memory: Memory,
+    spec_hash: &'a str,
+    front: &'a dyn WriteAhead,
+    grace: Duration,
+    written: Mutex<Option<(Memory, bool)>>,
+}
+
+impl<'a> Intents<'a> {
+    pub(super) fn new(
+        engine: &'a Engine,
+        record: &'a Record,
+        memory: &Memory,
+        spec_hash: &'a str,
+        front: &'a dyn WriteAhead,
+        grace: Duration,
+    ) -> Self {
+        Self {
+            engine,
+            record,
+            memory: memory.clone(),
+            spec_hash,
+            front,
+            grace,
+            written: Mutex::default(),
+        }
+    }
+
+    /// The memory with the intent, if one was written in this step.
+    pub(super) fn written(&self) -> Option<Memory> {
+        self.lock().as_ref().map(|(memory, _)| memory.clone())
+    }
+
+    /// Whether this step was granted the create.
+    pub(super) fn granted(&self) -> bool {
+        self.lock().as_ref().is_some_and(|(_, granted)| *granted)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Memory, bool)>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Journal for Intents<'_> {
+    async fn creating(&self, claim: &Claim) -> Result<Permission> {
+        let now = self.engine.clock().now();
+        let intent = Intent {
+            incarnation: claim.incarnation,
+            spec_hash: self.spec_hash.to_owned(),
+            since: now,
+        };
+        let memory = Memory {
+            incarnation: claim.incarnation,
+            external_id: None,
+            intent: Some(intent.clone()),
+            was_ready: false,
+            missing_since: None,
+            applied: self.memory.applied.clone(),
+        };
+        if self.front.write(&memory).await? == Permission::Settling {
+            return Ok(Permission::Settling);
+        }
+        *self.lock() = Some((memory.clone(), false));
+        let record = Record {
+            memory: memory.clone(),
+            ..self.record.clone()
+        };
+        let permission = self
+            .engine
+            .ledger()
+            .creating(&record, &intent, now - self.grace)
+            .await
+            .map_err(unwritten)?;
+        *self.lock() = Some((memory, permission == Permission::Granted));
+        Ok(permission)
+    }
+}
