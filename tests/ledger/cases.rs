@@ -377,6 +377,12 @@ pub(crate) async fn a_new_incarnation_starts_with_a_clean_memory(ledger: Arc<dyn
         granted_of_sixteen(&[ledger.clone()], intent(4, at(0)), at(-60)).await,
         1
     );
+    let begun = Memory {
+        incarnation: 4,
+        intent: Some(intent(4, at(0))),
+        ..Memory::default()
+    };
+    assert_eq!(memory(&ledger, "a").await, begun);
     let id = ExternalId::new("rm-2");
     ledger.concluded(&identity("a"), 4, Some(&id)).await.unwrap();
     let expected = Memory {
