@@ -1,6 +1,6 @@
 //! Intents: of many who want to create, one may.
 
-use std::sync::Arc;
+use std::{slice::from_ref, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use mooring::ledger::{Ledger, Memory, Record, Standing};
@@ -11,7 +11,7 @@ use super::{at, full, granted_of_sixteen, identity, intent, memory, record};
 
 pub(crate) async fn of_many_who_create_one_is_granted(ledger: Arc<dyn Ledger>) {
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(0, at(0)), at(-60)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(0, at(0)), at(-60)).await,
         1
     );
     assert_eq!(ledger.get(&identity("a")).await.unwrap().unwrap(), {
@@ -23,11 +23,11 @@ pub(crate) async fn of_many_who_create_one_is_granted(ledger: Arc<dyn Ledger>) {
 
 pub(crate) async fn a_stale_intent_is_taken_over_by_one(ledger: Arc<dyn Ledger>) {
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(0, at(0)), at(-60)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(0, at(0)), at(-60)).await,
         1
     );
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(0, at(90)), at(30)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(0, at(90)), at(30)).await,
         1
     );
     assert_eq!(memory(&ledger, "a").await.intent, Some(intent(0, at(90))));
@@ -35,12 +35,12 @@ pub(crate) async fn a_stale_intent_is_taken_over_by_one(ledger: Arc<dyn Ledger>)
 
 pub(crate) async fn a_young_intent_is_not_taken_over(ledger: Arc<dyn Ledger>) {
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(0, at(0)), at(-60)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(0, at(0)), at(-60)).await,
         1
     );
     // As old as the limit is not older than it.
-    assert_eq!(granted_of_sixteen(&[ledger.clone()], intent(0, at(60)), at(0)).await, 0);
-    assert_eq!(granted_of_sixteen(&[ledger.clone()], intent(1, at(60)), at(0)).await, 0);
+    assert_eq!(granted_of_sixteen(from_ref(&ledger), intent(0, at(60)), at(0)).await, 0);
+    assert_eq!(granted_of_sixteen(from_ref(&ledger), intent(1, at(60)), at(0)).await, 0);
     assert_eq!(memory(&ledger, "a").await.intent, Some(intent(0, at(0))));
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn what_was_made_is_not_made_again(ledger: Arc<dyn Ledger>) {
         }
     );
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(0, at(900)), at(800)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(0, at(900)), at(800)).await,
         0
     );
     assert_eq!(memory(&ledger, "a").await, made);
@@ -87,7 +87,7 @@ pub(crate) async fn what_made_nothing_may_be_tried_again(ledger: Arc<dyn Ledger>
     ledger.concluded(&identity("a"), 0, None).await.unwrap();
     assert_eq!(memory(&ledger, "a").await, Memory::default());
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(0, at(1)), at(-60)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(0, at(1)), at(-60)).await,
         1
     );
 }
@@ -114,7 +114,7 @@ pub(crate) async fn a_conclusion_of_another_incarnation_changes_nothing(ledger: 
 pub(crate) async fn a_new_incarnation_starts_with_a_clean_memory(ledger: Arc<dyn Ledger>) {
     ledger.put(&full("a")).await.unwrap();
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(4, at(0)), at(-60)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(4, at(0)), at(-60)).await,
         1
     );
     let begun = Memory {
@@ -153,21 +153,21 @@ pub(crate) async fn a_lower_incarnation_is_not_granted(ledger: Arc<dyn Ledger>) 
     ledger.put(&full("a")).await.unwrap();
     for incarnation in 0..=3 {
         assert_eq!(
-            granted_of_sixteen(&[ledger.clone()], intent(incarnation, at(0)), at(-60)).await,
+            granted_of_sixteen(from_ref(&ledger), intent(incarnation, at(0)), at(-60)).await,
             0
         );
     }
     // Nor one that is lower than an intent, however old that is.
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(5, at(0)), at(-60)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(5, at(0)), at(-60)).await,
         1
     );
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(4, at(900)), at(800)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(4, at(900)), at(800)).await,
         0
     );
     assert_eq!(
-        granted_of_sixteen(&[ledger.clone()], intent(5, at(900)), at(800)).await,
+        granted_of_sixteen(from_ref(&ledger), intent(5, at(900)), at(800)).await,
         1
     );
 }
