@@ -111,8 +111,15 @@ struct Detail {
 impl Error {
     /// An error of `kind` in `operation` (`rds.create`); `message` says what happened and, where known, the fix.
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
-        let detail = Detail { message: message.into(), ..Detail::default() };
-        Self { kind, operation, detail: Box::new(detail) }
+        let detail = Detail {
+            message: message.into(),
+            ..Detail::default()
+        };
+        Self {
+            kind,
+            operation,
+            detail: Box::new(detail),
+        }
     }
 
     /// The provider's own error code.
@@ -181,7 +188,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.operation, self.message)?;
+        write!(f, "{}: {}", self.operation, self.detail.message)?;
         if let Some(code) = &self.detail.code {
             write!(f, " (code {code})")?;
         }
