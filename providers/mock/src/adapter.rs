@@ -18,8 +18,10 @@ use crate::{
     resource::{Busy, Login, Resource},
     shape::{Shape, error, make},
     validate::Check,
-    world::World,
+    world::{SHARED_NETWORK, World},
 };
+
+const NOT_FOUND: &str = "NotFound";
 
 /// A connection to a cloud.
 #[derive(Debug, Clone)]
@@ -86,8 +88,9 @@ impl<S: Shape> MockAdapter<S> {
     ) -> Result<Receipt> {
         let wanted = id.clone();
         self.call(op, Some(id.as_str()), 1, move |world, now, config| {
-            let gone = || error::<S>(op, ErrorKind::Busy, format!("{wanted} does not exist"), "NotFound");
+            let gone = || error::<S>(op, ErrorKind::Busy, format!("{wanted} does not exist"), NOT_FOUND);
             let resource = world.get(&wanted).ok_or_else(gone)?;
+            protect_shared::<S>(op, &wanted)?;
             match resource.phase(now) {
                 Phase::Busy(with) => Err(error::<S>(
                     op,
@@ -265,20 +268,23 @@ impl<S: Shape> Adapter for MockAdapter<S> {
         let id = state.resource.id.clone();
         let mut settings = state.resource.settings.clone();
         if S::protection(&mut settings).is_some_and(|protected| *protected) {
-            return self
-                .edit(Op::Update, &id, |resource, _, _| {
-                    S::protection(&mut resource.settings)
-                        .into_iter()
-                        .for_each(|protected| *protected = false);
-                    Ok(())
-                })
-                .await;
+            let lifted = self.edit(Op::Update, &id, |resource, _, _| {
+                S::protection(&mut resource.settings)
+                    .into_iter()
+                    .for_each(|protected| *protected = false);
+                Ok(())
+            });
+            return match lifted.await {
+                Err(error) if error.code() == Some(NOT_FOUND) => Ok(Receipt::default()),
+                lifted => lifted,
+            };
         }
         let wanted = id.clone();
         self.call(Op::Delete, Some(id.as_str()), 1, move |world, now, config| {
             let Some(found) = world.get(&wanted).filter(|found| found.gone_at.is_none()) else {
                 return Ok(());
             };
+            protect_shared::<S>(Op::Delete, &wanted)?;
             let mut settings = found.settings.clone();
             if S::protection(&mut settings).is_some_and(|protected| *protected) {
                 let message = format!("{wanted} is protected against deletion");
@@ -402,6 +408,19 @@ fn sighting(found: &[&Resource], now: Timestamp) -> Sighting<State> {
         ([], []) => Sighting::Absent,
         ([one], _) | ([], [one, ..]) => Sighting::One(State::new(one, now)),
         (several, _) => Sighting::Several(several.iter().map(|resource| resource.id.clone()).collect()),
+    }
+}
+
+/// The network that everybody shares belongs to nobody who calls.
+fn protect_shared<S: Shape>(op: Op, id: &ExternalId) -> Result<()> {
+    match id.as_str() {
+        SHARED_NETWORK => Err(error::<S>(
+            op,
+            ErrorKind::PermissionDenied,
+            format!("{id} is shared and cannot be changed"),
+            "Forbidden",
+        )),
+        _ => Ok(()),
     }
 }
 

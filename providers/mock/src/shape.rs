@@ -48,6 +48,10 @@ pub(crate) trait Shape: Debug + Send + Sync + 'static {
     fn protection(_settings: &mut Settings) -> Option<&mut bool> {
         None
     }
+    /// The network it is asked to share, where it is one that must exist.
+    fn shared(_spec: &Self::Spec) -> Option<&str> {
+        None
+    }
     /// Closes it to everybody.
     fn shut(_settings: &mut Settings) {}
 }
@@ -65,6 +69,10 @@ pub(crate) fn make<S: Shape>(
     spec: &S::Spec,
 ) -> Result<ExternalId> {
     let fail = |kind, message: String, code| Err(error::<S>(Op::Create, kind, message, code));
+    if let Some(shared) = S::shared(spec) {
+        let message = format!("network.id: `{shared}` is to be shared and does not exist; name one that does");
+        return fail(ErrorKind::InvalidSpec, message, "InvalidVpcId.NotFound");
+    }
     let token = format!("{}/{}", S::KIND, claim.token());
     let parameters = digest(&[&claim.name, &serde_json::to_string(spec).unwrap_or_default()]);
     if S::TOKENS

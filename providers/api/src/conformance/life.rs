@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::Subject;
 use crate::{
-    Account, AccountGoal, Claim, DynAdapter, ErrorKind, Goal, Identity, Journal, Outcome, Owner, Permission, Result,
-    Retry, Step, converge,
+    Account, AccountGoal, Capability, Claim, DynAdapter, ErrorKind, Goal, Identity, Journal, Outcome, Owner,
+    Permission, Result, Retry, Step, converge,
 };
 
 /// After so many rounds a resource that is not where it should be never will be.
@@ -195,7 +195,13 @@ impl<'a> Life<'a> {
     /// Steps until it is as wished. Whatever happens on the way, there is never more than one.
     pub async fn until(&mut self, wish: Wish) -> Result<Outcome, String> {
         let mut last = String::new();
-        let pause = self.adapter.capability().poll_busy;
+        let Capability {
+            poll_busy,
+            appears_within,
+            ..
+        } = self.adapter.capability();
+        // Short enough to come by while a new resource cannot be seen yet.
+        let pause = poll_busy.min(appears_within / 10);
         for _ in 0..ROUNDS {
             let outcome = self.step(wish).await;
             let there = self.subject.existing(&self.claim.owner).await;

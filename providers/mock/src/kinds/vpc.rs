@@ -111,6 +111,10 @@ impl Shape for Vpc {
         ])
     }
 
+    fn shared(spec: &spec::Vpc) -> Option<&str> {
+        spec.shared.as_ref()?.id.as_deref()
+    }
+
     fn obstacle(resource: &Resource, world: &World, _: Timestamp) -> Option<(String, &'static str)> {
         let inside = world
             .all()

@@ -17,7 +17,7 @@ use mooring_provider_mock::{Call, Cloud, Fault, MockConfig, SHARED_NETWORK, Sett
 use serde_json::{Value as Json, json};
 
 /// A cloud of its own, quick and without faults.
-pub fn cloud(change: impl FnOnce(&mut MockConfig)) -> Cloud {
+pub(crate) fn cloud(change: impl FnOnce(&mut MockConfig)) -> Cloud {
     let mut config = MockConfig {
         latency: Span::new(Duration::from_millis(4)),
         ..MockConfig::default()
@@ -27,7 +27,7 @@ pub fn cloud(change: impl FnOnce(&mut MockConfig)) -> Cloud {
 }
 
 /// An owner by its identity.
-pub fn owner(identity: &str) -> Owner {
+pub(crate) fn owner(identity: &str) -> Owner {
     Owner {
         cluster: ClusterId::new("test"),
         identity: Identity::new(identity),
@@ -36,7 +36,7 @@ pub fn owner(identity: &str) -> Owner {
 }
 
 /// A spec that can be carried out.
-pub fn spec(kind: Kind) -> Json {
+pub(crate) fn spec(kind: Kind) -> Json {
     let network = json!({"id": SHARED_NETWORK, "subnets": [], "securityGroup": null});
     let common = json!({"tags": {"cost-center": "c42"}, "resourceGroup": null, "options": {}});
     match kind {
@@ -65,7 +65,7 @@ pub fn spec(kind: Kind) -> Json {
 }
 
 /// The same, changed in what can be changed in place.
-pub fn changed(kind: Kind) -> Json {
+pub(crate) fn changed(kind: Kind) -> Json {
     let mut spec = spec(kind);
     spec["common"]["tags"] = json!({"cost-center": "c43", "tier": "gold"});
     match kind {
@@ -86,20 +86,20 @@ pub fn changed(kind: Kind) -> Json {
 }
 
 /// Settings of a resource that somebody else made.
-pub fn settings(kind: Kind) -> Settings {
+pub(crate) fn settings(kind: Kind) -> Settings {
     serde_json::from_value(json!({ kind.as_str(): spec(kind) })).expect("the settings are in the words of the spec")
 }
 
 /// A mock cloud under the conformance kit.
-pub struct Mock {
-    pub cloud: Cloud,
-    pub kind: Kind,
-    pub adapter: Arc<dyn DynAdapter>,
+pub(crate) struct Mock {
+    pub(crate) cloud: Cloud,
+    pub(crate) kind: Kind,
+    pub(crate) adapter: Arc<dyn DynAdapter>,
 }
 
 impl Mock {
     /// A kind of a cloud.
-    pub fn new(cloud: Cloud, kind: Kind) -> Self {
+    pub(crate) fn new(cloud: Cloud, kind: Kind) -> Self {
         let adapter = cloud
             .provider()
             .adapter(kind)
