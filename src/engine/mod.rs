@@ -9,15 +9,17 @@
 
 mod backoff;
 mod batch;
+pub mod binding;
 mod budget;
 mod clock;
 mod connection;
+mod inventory;
 mod secret;
 mod step;
 
 use std::{sync::Arc, time::Duration};
 
-use mooring_provider::{ClusterId, Error, ErrorKind, Identity, Key, Registration, Result, Retry};
+use mooring_provider::{ClusterId, DynAdapter, Error, ErrorKind, Identity, Key, Registration, Result, Retry};
 
 use crate::ledger::{self, Filter, Ledger, Memory, Record, Standing};
 
@@ -25,6 +27,7 @@ pub use backoff::Backoff;
 pub use budget::{Budget, Permit, Priority};
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use connection::{Calls, Connection, Connections, Metered};
+pub use inventory::{Entry, Held};
 pub use secret::{keyed_hash, new_identity, new_password};
 pub use step::{Done, Job, Next, Report, State, Want, WriteAhead};
 
@@ -130,7 +133,7 @@ impl Engine {
         for kind in connection.kinds() {
             for owned in connection
                 .adapter(kind, Priority::Create)?
-                .do_inventory(&self.cluster)
+                .inventory(&self.cluster)
                 .await?
             {
                 if self
@@ -180,12 +183,6 @@ impl Engine {
     /// Everything of ours: what the ledger knows, and what stands at the connected providers.
     pub async fn records(&self, filter: &Filter) -> ledger::Result<Vec<Record>> {
         self.ledger.list(filter).await
-    }
-}
-
-impl Metered {
-    async fn do_inventory(&self, cluster: &ClusterId) -> Result<Vec<mooring_provider::Owned>> {
-        mooring_provider::DynAdapter::inventory(self, cluster).await
     }
 }
 

@@ -117,6 +117,10 @@ impl Engine {
         let known = self.ledger.get(&job.owner.identity).await.map_err(unwritten)?;
         if let Some(known) = &known {
             *memory = merge(memory, &known.memory);
+            if known.standing == Standing::Deleting && matches!(job.want, Want::Present { .. }) {
+                // It was being deleted on purpose; if it is gone by now, its data is not lost but given up.
+                memory.was_ready = false;
+            }
             if let Some(report) = judge::held_by_another(job, known, memory) {
                 return Ok(report);
             }
@@ -147,7 +151,7 @@ impl Engine {
         let now = self.clock.now();
         let (goal, hash) = self.goal(job, memory).await?;
         let claim = claim(job, &record.name, memory, &capability, &hash, now);
-        let journal = write_ahead::Intents::new(self, &record, memory, &hash, write_ahead, capability.grace());
+        let journal = write_ahead::Intents::new(self, &adapter, &record, memory, &hash, write_ahead);
         let outcome = converge(&adapter, &journal, &claim, &goal).await;
         if let Some(written) = journal.written() {
             *memory = written;

@@ -4,16 +4,25 @@
 //! let go on purpose, the owner tags at the provider what exists. Each is believed for its own question, and any one
 //! of them may be lost without an orphan or a duplicate. A ledger never holds a secret.
 //!
-//! [`Ledger`] is the whole interface; SQLite and PostgreSQL serve it through sqlx, and [`memory`] serves tests that
-//! need ten thousand of them. One suite of tests holds all three to the same behaviour.
+//! [`Ledger`] is the whole interface; SQLite and PostgreSQL serve it through sqlx, see [`open`], and [`InMemory`]
+//! serves tests that need ten thousand of them. One suite of tests holds all three to the same behaviour.
 
-use std::{collections::BTreeMap, fmt::Debug};
+mod memory;
+mod open;
+mod rows;
+mod sql;
+
+use std::{collections::BTreeMap, fmt::Debug, str::FromStr};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mooring_provider::{ClusterId, ExternalId, Identity, Key, Kind, Owner, Permission};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+
+pub use memory::InMemory;
+pub use open::open;
 
 /// A ledger that cannot be read or written. Nothing is created while it lasts.
 #[derive(Debug, thiserror::Error)]
@@ -44,25 +53,31 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What is remembered of one resource between steps: the ledger's row, and in a cluster the CloudResource's status.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Memory {
     /// How many external resources this identity had before.
     pub incarnation: u32,
     /// What the provider calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
     /// A create that was sent, or was about to be, and whose outcome is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
     /// It was ready once (in this incarnation).
     pub was_ready: bool,
     /// Since when it has been missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub missing_since: Option<Timestamp>,
     /// The resolved spec that was last carried out in full. Holds no secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true))]
     pub applied: Option<Json>,
 }
 
 /// A create that was written down before it was sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Intent {
     /// The incarnation it is to make.
@@ -70,6 +85,7 @@ pub struct Intent {
     /// A digest of the resolved spec: a token is sent again with the same spec only.
     pub spec_hash: String,
     /// When it was written down.
+    #[schemars(with = "String")]
     pub since: Timestamp,
 }
 
@@ -91,7 +107,25 @@ pub enum Standing {
     Gone,
 }
 
+impl Memory {
+    /// Whether this incarnation was made already, so that nothing may be created as it again.
+    pub fn is_spent(&self, incarnation: u32) -> bool {
+        self.incarnation > incarnation
+            || self.incarnation == incarnation && (self.external_id.is_some() || self.was_ready)
+    }
+}
+
 impl Standing {
+    /// Every standing.
+    pub const ALL: [Self; 6] = [
+        Self::Live,
+        Self::Deleting,
+        Self::Parked,
+        Self::Retained,
+        Self::Abandoned,
+        Self::Gone,
+    ];
+
     /// As stored.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -102,6 +136,17 @@ impl Standing {
             Self::Abandoned => "abandoned",
             Self::Gone => "gone",
         }
+    }
+}
+
+impl FromStr for Standing {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|standing| standing.as_str() == s)
+            .ok_or_else(|| format!("`{s}` is no standing"))
     }
 }
 
@@ -182,22 +227,29 @@ pub trait Ledger: Debug + Send + Sync + 'static {
     /// The record of an identity.
     async fn get(&self, identity: &Identity) -> Result<Option<Record>>;
 
-    /// The records of a key that are not gone, the latest first.
+    /// The records of a key that are not gone, the latest first (by when they were first written).
     async fn of_key(&self, cluster: &ClusterId, key: &Key) -> Result<Vec<Record>>;
 
     /// All records that match, by key.
     async fn list(&self, filter: &Filter) -> Result<Vec<Record>>;
 
-    /// Writes a record, whole. Does not touch [`Memory::intent`], which only [`creating`](Self::creating) sets and
-    /// [`concluded`](Self::concluded) clears.
+    /// Writes a record, whole, but undoes nothing that a writer with an older view cannot know of:
+    /// - [`Memory::intent`] is left alone; only [`creating`](Self::creating) sets it and
+    ///   [`concluded`](Self::concluded) clears it.
+    /// - A record of a lower incarnation than is written is not written at all, and that is no error.
+    /// - Within one incarnation a known external id may be replaced but not forgotten, and what was ready stays so.
+    ///   A higher incarnation starts with what the record says.
     async fn put(&self, record: &Record) -> Result<()>;
 
-    /// Writes an intent down, if the identity has none, or has one from before `stale`, and was not further than the
-    /// intent's incarnation. One statement: of many callers one is granted. Makes the record if there is none.
+    /// Writes an intent down, if the identity has none, or has one from before `stale`, was not further than the
+    /// intent's incarnation, and has not [spent](Memory::is_spent) it. One statement: of many callers one is granted.
+    /// Makes the record if there is none; of one that was gone, its standing is written too, so that it is found
+    /// again.
     async fn creating(&self, record: &Record, intent: &Intent, stale: Timestamp) -> Result<Permission>;
 
-    /// The outcome of the intent is known: clears it, and where it made something, keeps what and as which
-    /// incarnation.
+    /// The outcome of the intent of this incarnation is known: clears it, and where it made something, keeps what and
+    /// as which incarnation. What was remembered of an earlier incarnation (that it was ready or missing, what was
+    /// applied) is forgotten with it. Does nothing where a later incarnation is written down.
     async fn concluded(&self, identity: &Identity, incarnation: u32, made: Option<&ExternalId>) -> Result<()>;
 
     /// Writes down what was done.
@@ -219,9 +271,14 @@ pub trait Ledger: Debug + Send + Sync + 'static {
     /// An SRE's word on an identity: `delete`, `move`, `recreate`.
     async fn approve(&self, identity: &Identity, action: &str, actor: &str, at: Timestamp) -> Result<()>;
 
-    /// The approvals of an identity.
+    /// The approvals of an identity that were not used yet.
     async fn approvals(&self, identity: &Identity) -> Result<Vec<String>>;
 
-    /// Removes what is gone since before then, with its audit. What is retained or abandoned stays.
+    /// An approval was acted upon and holds no longer: the word to make one lost database anew must not make the next
+    /// one too.
+    async fn used(&self, identity: &Identity, action: &str) -> Result<()>;
+
+    /// Removes what is gone since before then (by the clock of whoever wrote so), with its audit, accounts and
+    /// approvals. What is retained or abandoned stays, and so does what has a later intent.
     async fn prune(&self, before: Timestamp) -> Result<u64>;
 }

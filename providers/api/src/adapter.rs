@@ -71,7 +71,10 @@ pub trait Adapter: Debug + Send + Sync + 'static {
     /// `parked-until`. `until` is an RFC 3339 time.
     async fn park(&self, claim: &Claim, state: &Self::State, until: &str, backup: bool) -> Result<Receipt> {
         let _ = (claim, state, until, backup);
-        Err(unsupported(self.kind(), "be parked; use deletionPolicy Delete or Retain"))
+        Err(unsupported(
+            self.kind(),
+            "be parked; use deletionPolicy Delete or Retain",
+        ))
     }
 
     /// Takes a parked resource back into use; accounts are ensured afterwards by the caller.

@@ -100,7 +100,11 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/{}", self.namespace, self.application, self.component, self.name)
+        write!(
+            f,
+            "{}/{}/{}/{}",
+            self.namespace, self.application, self.component, self.name
+        )
     }
 }
 
@@ -200,13 +204,22 @@ impl Claim {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
-        hash.finalize().iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize()
+            .iter()
+            .take(20)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
 /// The external name of a resource: readable, at most 60 characters of `[a-z0-9-]`, ending in its identity.
 pub fn external_name(owner: &Owner) -> String {
-    let Key { application, component, name, .. } = &owner.key;
+    let Key {
+        application,
+        component,
+        name,
+        ..
+    } = &owner.key;
     let mut readable: String = format!("{application}-{component}-{name}")
         .to_ascii_lowercase()
         .chars()
@@ -237,7 +250,10 @@ mod tests {
         let mut long = owner("k3x9q2abcd");
         long.key.application = "A".repeat(80);
         let name = external_name(&long);
-        assert!(name.len() <= 60 && name.ends_with("-k3x9q2abcd") && name.starts_with("aaa"), "{name}");
+        assert!(
+            name.len() <= 60 && name.ends_with("-k3x9q2abcd") && name.starts_with("aaa"),
+            "{name}"
+        );
     }
 
     #[test]
@@ -255,7 +271,11 @@ mod tests {
     fn tags_name_the_owner() {
         let owner = owner("a");
         let tags = owner.tags();
-        let find = |name: &str| tags.iter().find(|(tag, _)| *tag == name).map(|(_, value)| value.as_str());
+        let find = |name: &str| {
+            tags.iter()
+                .find(|(tag, _)| *tag == name)
+                .map(|(_, value)| value.as_str())
+        };
         assert_eq!(Owner::from_tags(find), Some(owner.clone()));
         assert_eq!(Owner::from_tags(|name| find(name).filter(|_| name != tag::KEY)), None);
     }

@@ -72,25 +72,67 @@ pub struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// A create was sent and taken.
-    Created { #[doc = "What the provider calls it."] id: ExternalId, #[doc = "The request."] request_id: Option<String> },
+    Created {
+        #[doc = "What the provider calls it."]
+        id: ExternalId,
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
     /// A change was sent and taken.
-    Updated { #[doc = "The fields given."] fields: Vec<&'static str>, #[doc = "The request."] request_id: Option<String> },
+    Updated {
+        #[doc = "The fields given."]
+        fields: Vec<&'static str>,
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
     /// The account was told to the provider.
-    AccountEnsured { #[doc = "Its name."] name: String, #[doc = "The request."] request_id: Option<String> },
+    AccountEnsured {
+        #[doc = "Its name."]
+        name: String,
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
     /// The account was removed.
-    AccountDropped { #[doc = "Its name."] name: String, #[doc = "The request."] request_id: Option<String> },
+    AccountDropped {
+        #[doc = "Its name."]
+        name: String,
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
     /// A delete, or a step towards one, was sent and taken.
-    Deleting { #[doc = "The request."] request_id: Option<String> },
+    Deleting {
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
     /// A step towards parking was sent and taken.
-    Parking { #[doc = "The request."] request_id: Option<String> },
+    Parking {
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
     /// It was taken back into use.
-    Unparked { #[doc = "The request."] request_id: Option<String> },
+    Unparked {
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
     /// It changed its owner to this claim's, as approved.
-    Adopted { #[doc = "The request."] request_id: Option<String> },
+    Adopted {
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
     /// Nothing to do but wait: the provider is at work, or absence proves nothing yet.
-    Wait { #[doc = "One of [`crate::reason`]."] reason: &'static str, #[doc = "What is awaited."] message: String },
+    Wait {
+        #[doc = "One of [`crate::reason`]."]
+        reason: &'static str,
+        #[doc = "What is awaited."]
+        message: String,
+    },
     /// Somebody has to act; nothing was touched.
-    Blocked { #[doc = "One of [`crate::reason`]."] reason: &'static str, #[doc = "What stands in the way."] message: String },
+    Blocked {
+        #[doc = "One of [`crate::reason`]."]
+        reason: &'static str,
+        #[doc = "What stands in the way."]
+        message: String,
+    },
     /// It is as wanted; what may differ is in [`Seen::drift`].
     Ready,
     /// It is parked.
@@ -108,11 +150,24 @@ pub enum Step {
 pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, goal: &Goal) -> Result<Outcome> {
     let state = match observe(adapter, claim).await? {
         Sighting::One(state) => state,
-        Sighting::Absent => return absent(adapter, journal, claim, goal).await.map(|step| Outcome { seen: None, step }),
+        Sighting::Absent => {
+            return absent(adapter, journal, claim, goal)
+                .await
+                .map(|step| Outcome { seen: None, step });
+        }
         Sighting::Several(ids) => {
             let ids = ids.iter().map(ExternalId::as_str).collect::<Vec<_>>().join(", ");
-            let message = format!("{ids} all carry the identity {}; delete or retag all but one", claim.owner.identity);
-            return Ok(Outcome { seen: None, step: Step::Blocked { reason: crate::reason::AMBIGUOUS, message } });
+            let message = format!(
+                "{ids} all carry the identity {}; delete or retag all but one",
+                claim.owner.identity
+            );
+            return Ok(Outcome {
+                seen: None,
+                step: Step::Blocked {
+                    reason: crate::reason::AMBIGUOUS,
+                    message,
+                },
+            });
         }
     };
     let drift = match goal {
@@ -126,19 +181,30 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
         bindings: adapter.bindings(claim, &state),
     };
     let step = match foreign(adapter, claim, &state) {
-        Some(_) if claim.may_adopt && matches!(goal, Goal::Present { .. }) => {
-            Step::Adopted { request_id: adapter.adopt(claim, &state).await?.request_id }
-        }
-        Some(message) => Step::Blocked { reason: crate::reason::OWNED_ELSEWHERE, message },
+        Some(_) if claim.may_adopt && matches!(goal, Goal::Present { .. }) => Step::Adopted {
+            request_id: adapter.adopt(claim, &state).await?.request_id,
+        },
+        Some(message) => Step::Blocked {
+            reason: crate::reason::OWNED_ELSEWHERE,
+            message,
+        },
         None => one_step(adapter, claim, goal, &state, &seen).await?,
     };
     Ok(Outcome { seen: Some(seen), step })
 }
 
 async fn observe(adapter: &dyn DynAdapter, claim: &Claim) -> Result<Sighting<AnyState>> {
-    adapter.observe(std::slice::from_ref(claim)).await.pop().unwrap_or_else(|| {
-        Err(Error::new(ErrorKind::Unexpected, "observe", "the adapter gave no answer for a claim"))
-    })
+    adapter
+        .observe(std::slice::from_ref(claim))
+        .await
+        .pop()
+        .unwrap_or_else(|| {
+            Err(Error::new(
+                ErrorKind::Unexpected,
+                "observe",
+                "the adapter gave no answer for a claim",
+            ))
+        })
 }
 
 /// Why what was seen is not this claim's.
@@ -153,13 +219,21 @@ fn foreign(adapter: &dyn DynAdapter, claim: &Claim, state: &AnyState) -> Option<
             "{id} belongs to {} of cluster {} (identity {}); release it there or approve the move",
             owner.key, owner.cluster, owner.identity
         )),
-        None => Some(format!("{id} carries no owner tag; import it by name with `existing` to use it")),
+        None => Some(format!(
+            "{id} carries no owner tag; import it by name with `existing` to use it"
+        )),
     }
 }
 
 async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, goal: &Goal) -> Result<Step> {
     let kind = adapter.kind();
-    let Goal::Present { spec, was_ready, recreate, .. } = goal else {
+    let Goal::Present {
+        spec,
+        was_ready,
+        recreate,
+        ..
+    } = goal
+    else {
         return Ok(if claim.settling { settling(claim) } else { Step::Gone });
     };
     if claim.existing {
@@ -170,7 +244,11 @@ async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, 
             format!("existing.id: no {kind} `{id}` at the provider; name one that exists in this account and region"),
         ));
     }
-    let Capability { idempotent_create, send_deadline, .. } = adapter.capability();
+    let Capability {
+        idempotent_create,
+        send_deadline,
+        ..
+    } = adapter.capability();
     if claim.settling && !(claim.resend && idempotent_create) {
         return Ok(settling(claim));
     }
@@ -180,7 +258,7 @@ async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, 
             message: format!(
                 "the {kind} was ready and is gone from the provider, with its data; restore it there, or set the \
                  annotation mooring.dev/recreate={} to get a new, empty one",
-                claim.id.as_ref().map_or("true", ExternalId::as_str)
+                claim.incarnation
             ),
         });
     }
@@ -205,49 +283,76 @@ async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, 
             ));
         }
     };
-    Ok(Step::Created { id: created.id, request_id: created.request_id })
+    Ok(Step::Created {
+        id: created.id,
+        request_id: created.request_id,
+    })
 }
 
 fn settling(claim: &Claim) -> Step {
     Step::Wait {
         reason: crate::reason::SETTLING,
-        message: format!("`{}` is not to be seen, but a create may not have shown its effect yet", claim.name),
+        message: format!(
+            "`{}` is not to be seen, but a create may not have shown its effect yet",
+            claim.name
+        ),
     }
 }
 
-async fn one_step(
-    adapter: &dyn DynAdapter,
-    claim: &Claim,
-    goal: &Goal,
-    state: &AnyState,
-    seen: &Seen,
-) -> Result<Step> {
+async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &AnyState, seen: &Seen) -> Result<Step> {
     match goal {
         Goal::Absent | Goal::Parked { .. } if claim.existing => Ok(Step::Released),
         Goal::Absent => match &seen.phase {
             Phase::Deleting => Ok(going()),
-            _ => Ok(Step::Deleting { request_id: adapter.delete(claim, state).await?.request_id }),
+            _ => Ok(Step::Deleting {
+                request_id: adapter.delete(claim, state).await?.request_id,
+            }),
         },
         Goal::Parked { until, backup } => match &seen.phase {
             Phase::Deleting => Ok(going()),
             Phase::Parked(_) => Ok(Step::Parked),
-            Phase::Busy(what) => Ok(Step::Wait { reason: crate::reason::UPDATING, message: what.clone() }),
-            _ => Ok(Step::Parking { request_id: adapter.park(claim, state, until, *backup).await?.request_id }),
+            Phase::Busy(what) => Ok(Step::Wait {
+                reason: crate::reason::UPDATING,
+                message: what.clone(),
+            }),
+            _ => Ok(Step::Parking {
+                request_id: adapter.park(claim, state, until, *backup).await?.request_id,
+            }),
         },
-        Goal::Present { spec, applied, accounts, revoked, .. } => match &seen.phase {
-            Phase::Parked(_) => Ok(Step::Unparked { request_id: adapter.unpark(claim, state).await?.request_id }),
-            Phase::Busy(what) => Ok(Step::Wait { reason: crate::reason::PROVISIONING, message: what.clone() }),
+        Goal::Present {
+            spec,
+            applied,
+            accounts,
+            revoked,
+            ..
+        } => match &seen.phase {
+            Phase::Parked(_) => Ok(Step::Unparked {
+                request_id: adapter.unpark(claim, state).await?.request_id,
+            }),
+            Phase::Busy(what) => Ok(Step::Wait {
+                reason: crate::reason::PROVISIONING,
+                message: what.clone(),
+            }),
             Phase::Deleting => Ok(going()),
-            Phase::Failed(why) => Ok(Step::Blocked { reason: crate::reason::FAILED, message: why.clone() }),
+            Phase::Failed(why) => Ok(Step::Blocked {
+                reason: crate::reason::FAILED,
+                message: why.clone(),
+            }),
             Phase::Ready | Phase::Unreachable(_) => {
                 let gaps = to_close(&seen.drift, spec, applied.as_ref());
                 if !claim.existing && !gaps.is_empty() {
                     let fields = gaps.0.iter().map(|difference| difference.field).collect();
                     let receipt = adapter.update(claim, state, spec, &gaps).await?;
-                    return Ok(Step::Updated { fields, request_id: receipt.request_id });
+                    return Ok(Step::Updated {
+                        fields,
+                        request_id: receipt.request_id,
+                    });
                 }
                 if let Phase::Unreachable(why) = &seen.phase {
-                    return Ok(Step::Blocked { reason: crate::reason::UNREACHABLE, message: why.clone() });
+                    return Ok(Step::Blocked {
+                        reason: crate::reason::UNREACHABLE,
+                        message: why.clone(),
+                    });
                 }
                 accounts_step(adapter, claim, state, accounts, revoked).await
             }
@@ -256,7 +361,10 @@ async fn one_step(
 }
 
 fn going() -> Step {
-    Step::Wait { reason: crate::reason::DELETING, message: "the provider is deleting it".into() }
+    Step::Wait {
+        reason: crate::reason::DELETING,
+        message: "the provider is deleting it".into(),
+    }
 }
 
 async fn accounts_step(
@@ -268,11 +376,17 @@ async fn accounts_step(
 ) -> Result<Step> {
     if let Some(goal) = accounts.iter().find(|goal| !goal.told) {
         let receipt = adapter.ensure_account(claim, state, &goal.account).await?;
-        return Ok(Step::AccountEnsured { name: goal.account.name.clone(), request_id: receipt.request_id });
+        return Ok(Step::AccountEnsured {
+            name: goal.account.name.clone(),
+            request_id: receipt.request_id,
+        });
     }
     if let Some(name) = revoked.first() {
         let receipt = adapter.drop_account(claim, state, name).await?;
-        return Ok(Step::AccountDropped { name: name.clone(), request_id: receipt.request_id });
+        return Ok(Step::AccountDropped {
+            name: name.clone(),
+            request_id: receipt.request_id,
+        });
     }
     Ok(Step::Ready)
 }

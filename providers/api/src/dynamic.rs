@@ -65,8 +65,13 @@ pub trait DynAdapter: fmt::Debug + Send + Sync + 'static {
 }
 
 fn spec<A: Adapter>(spec: &Json) -> Result<A::Spec> {
-    serde_json::from_value(spec.clone())
-        .map_err(|error| Error::new(ErrorKind::InvalidSpec, "validate", format!("the resolved spec: {error}")))
+    serde_json::from_value(spec.clone()).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidSpec,
+            "validate",
+            format!("the resolved spec: {error}"),
+        )
+    })
 }
 
 #[async_trait]

@@ -56,7 +56,10 @@ impl FromStr for Bytes {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
-        let bad = || QuantityError { value: text.to_owned(), expected: "a size such as 20Gi or 500Mi" };
+        let bad = || QuantityError {
+            value: text.to_owned(),
+            expected: "a size such as 20Gi or 500Mi",
+        };
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let factor = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?.1;
@@ -107,18 +110,34 @@ impl FromStr for Span {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
-        let bad = || QuantityError { value: text.to_owned(), expected: "a span of time such as 30d, 12h, 5m or 1h30m" };
+        let bad = || QuantityError {
+            value: text.to_owned(),
+            expected: "a span of time such as 30d, 12h, 5m or 1h30m",
+        };
         let (mut rest, mut total, mut from) = (text, 0u64, 0);
         while !rest.is_empty() {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
-            let letters = rest[digits..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - digits);
+            let letters = rest[digits..]
+                .find(|c: char| c.is_ascii_digit())
+                .unwrap_or(rest.len() - digits);
             let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
-            let at = TIMES.iter().position(|(name, _)| *name == unit).filter(|at| *at >= from).ok_or_else(bad)?;
+            let at = TIMES
+                .iter()
+                .position(|(name, _)| *name == unit)
+                .filter(|at| *at >= from)
+                .ok_or_else(bad)?;
             let number: u64 = number.parse().map_err(|_| bad())?;
-            total = number.checked_mul(TIMES[at].1).and_then(|part| total.checked_add(part)).ok_or_else(bad)?;
+            total = number
+                .checked_mul(TIMES[at].1)
+                .and_then(|part| total.checked_add(part))
+                .ok_or_else(bad)?;
             (rest, from) = (&rest[digits + letters..], at + 1);
         }
-        if text.is_empty() { Err(bad()) } else { Ok(Self(Duration::from_millis(total))) }
+        if text.is_empty() {
+            Err(bad())
+        } else {
+            Ok(Self(Duration::from_millis(total)))
+        }
     }
 }
 
@@ -172,8 +191,18 @@ macro_rules! as_text {
     };
 }
 
-as_text!(Bytes, "Bytes", "^[0-9]{1,12}(Ki|Mi|Gi|Ti|k|M|G|T)?$", "A size, such as 20Gi.");
-as_text!(Span, "Span", "^([0-9]{1,9}(w|d|h|ms|m|s))+$", "A span of time, such as 30d or 5m.");
+as_text!(
+    Bytes,
+    "Bytes",
+    "^[0-9]{1,12}(Ki|Mi|Gi|Ti|k|M|G|T)?$",
+    "A size, such as 20Gi."
+);
+as_text!(
+    Span,
+    "Span",
+    "^([0-9]{1,9}(w|d|h|ms|m|s))+$",
+    "A span of time, such as 30d or 5m."
+);
 
 #[cfg(test)]
 mod tests {
@@ -185,7 +214,10 @@ mod tests {
     fn reads_what_kubernetes_people_write() {
         assert_eq!("20Gi".parse(), Ok(Bytes::gib(20)));
         assert_eq!("1500M".parse(), Ok(Bytes::new(1_500_000_000)));
-        assert_eq!("30d".parse::<Span>().map(Span::get), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(
+            "30d".parse::<Span>().map(Span::get),
+            Ok(Duration::from_secs(30 * 86_400))
+        );
         assert_eq!("1h30m".parse::<Span>().map(Span::get), Ok(Duration::from_secs(5_400)));
         assert_eq!("250ms".parse::<Span>().map(Span::get), Ok(Duration::from_millis(250)));
         for bad in ["", "lots", "Gi", "-1Gi", "1.5Gi", "20gi", "99999999999999Ti"] {

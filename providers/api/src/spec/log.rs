@@ -44,7 +44,9 @@ impl FromStr for Source {
         match text.strip_prefix("file:") {
             Some(path) if path.starts_with('/') => Ok(Self::File(path.to_owned())),
             None if text == "stdout" => Ok(Self::Stdout),
-            _ => Err(format!("`{text}` is no source of log lines; use `stdout` or `file:/absolute/path`")),
+            _ => Err(format!(
+                "`{text}` is no source of log lines; use `stdout` or `file:/absolute/path`"
+            )),
         }
     }
 }
