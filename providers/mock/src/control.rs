@@ -146,11 +146,25 @@ impl Cloud {
         self.lock().counters
     }
 
-    /// How long until nothing is under way any more: no creation, no change, no deletion, nothing invisible.
+    /// The identities of which there ever were two at a time in this process, whoever made them.
+    pub fn doubled(&self) -> Vec<String> {
+        self.with(|world, _| world.doubled().cloned().collect())
+    }
+
+    /// How long until nothing is under way any more: no creation, no change, no deletion, no late call, nothing
+    /// invisible.
     pub fn unrest(&self) -> Duration {
-        self.with(|world, now| {
-            let until = world.all().flat_map(Resource::appointments).max().unwrap_or(now);
+        let mut inner = self.lock();
+        let late = inner.last_late();
+        let until = inner.with("mock.control", |world, now, _| {
+            let until = world
+                .all()
+                .flat_map(Resource::appointments)
+                .chain(late)
+                .max()
+                .unwrap_or(now);
             Duration::try_from(until.duration_since(now)).unwrap_or_default()
-        })
+        });
+        until.expect("the state file can be used")
     }
 }

@@ -4,13 +4,23 @@ mod common;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use common::{Mock, changed, cloud, owner, settings, spec};
+use common::{Mock, changed, cloud, settings, spec};
 use mooring_provider::{
-    Access, Account, Claim, Credentials, ErrorKind, ExternalId, Kind, Phase, Retry, Sighting, Span,
+    Access, Account, Claim, ClusterId, Credentials, ErrorKind, ExternalId, Identity, Key, Kind, Owner, Phase, Retry,
+    Sighting,
     conformance::{Life, Wish},
 };
 use mooring_provider_mock::{Call, Cloud, Fault, MockConfig, Op, SHARED_NETWORK, register};
 use serde_json::json;
+
+/// An owner by its identity.
+fn owner(identity: &str) -> Owner {
+    Owner {
+        cluster: ClusterId::new("test"),
+        identity: Identity::new(identity),
+        key: Key::new("team-a", "shop", "web", "x"),
+    }
+}
 
 fn claim(identity: &str) -> Claim {
     Claim::new(owner(identity))
@@ -250,6 +260,7 @@ async fn a_late_effect_happens_though_nobody_waits() {
     cloud.fail_next(Op::Create, Some(Kind::Log), Fault::Late(late));
     let given_up = tokio::time::timeout(late / 2, adapter.create(&claim("late"), &spec(Kind::Log))).await;
     assert!(given_up.is_err() && cloud.list().is_empty());
+    assert!(cloud.unrest() > Duration::from_millis(900), "something is under way");
     tokio::time::sleep(late).await;
     assert_eq!(cloud.list().len(), 1);
     cloud.fail_next(Op::Delete, None, Fault::Throttled(Duration::from_secs(9)));
@@ -383,6 +394,22 @@ async fn a_database_refuses_what_databases_refuse() {
         (mismatch.kind(), mismatch.code()),
         (ErrorKind::InvalidSpec, Some("IdempotentParameterMismatch"))
     );
+    assert!(cloud.doubled().is_empty());
+    let second = Claim {
+        incarnation: 1,
+        ..claim("one")
+    };
+    let second = adapter
+        .create(&second, &spec(Kind::Rds))
+        .await
+        .expect("another token makes another");
+    assert_eq!(cloud.doubled(), ["one"]);
+    let seen = adapter.observe(&[claim("one")]).await;
+    assert!(
+        matches!(seen.as_slice(), [Ok(Sighting::Several(ids))] if ids.len() == 2),
+        "{seen:?}"
+    );
+    cloud.destroy(&second.id);
     cloud.destroy(&first.id);
     let dead = adapter
         .create(&claim("one"), &spec(Kind::Rds))

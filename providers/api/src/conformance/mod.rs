@@ -107,7 +107,12 @@ impl fmt::Display for Failure {
 
 /// Runs every scenario, each with identities of its own, and says what failed.
 pub async fn run(subject: &dyn Subject) -> Vec<Failure> {
-    scenarios::all(subject).await
+    scenarios::some(subject, |_| true).await
+}
+
+/// Runs one of the [`SCENARIOS`] and says what failed; `None` also when there is no such scenario.
+pub async fn run_one(subject: &dyn Subject, scenario: &str) -> Option<Failure> {
+    scenarios::some(subject, |name| name == scenario).await.pop()
 }
 
 /// Runs every scenario.

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use mooring_provider::{
-    ClusterId, DynAdapter, ExternalId, Identity, Key, Kind, Owner, Span,
+    DynAdapter, ExternalId, Kind, Owner, Span,
     conformance::{Faults, Subject, When},
 };
 use mooring_provider_mock::{Call, Cloud, Fault, MockConfig, SHARED_NETWORK, Settings};
@@ -24,15 +24,6 @@ pub(crate) fn cloud(change: impl FnOnce(&mut MockConfig)) -> Cloud {
     };
     change(&mut config);
     Cloud::detached(config).expect("the configuration is good")
-}
-
-/// An owner by its identity.
-pub(crate) fn owner(identity: &str) -> Owner {
-    Owner {
-        cluster: ClusterId::new("test"),
-        identity: Identity::new(identity),
-        key: Key::new("team-a", "shop", "web", "x"),
-    }
 }
 
 /// A spec that can be carried out.
