@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use mooring_provider::{Access, ExternalId, Kind, Owner, Phase, Provider};
+use mooring_provider::{Access, ExternalId, Kind, Owner, Phase, Provider, tag};
 
 use crate::{
     Call, Cloud, Counters, Fault, FaultPlan, MockConfig, MockProvider, Op, Resource, resource::Settings, world::World,
@@ -52,9 +52,11 @@ impl Cloud {
 
     /// Everything that carries the owner's identity, whoever's it is.
     pub fn owned(&self, owner: &Owner) -> Vec<Resource> {
-        let mut all = self.list();
-        all.retain(|resource| resource.owner().is_some_and(|other| other.identity == owner.identity));
-        all
+        let identity = owner.identity.as_str();
+        self.with(|world, _| {
+            let carries = |resource: &&Resource| resource.tags.get(tag::IDENTITY).is_some_and(|is| is == identity);
+            world.all().filter(carries).cloned().collect()
+        })
     }
 
     /// The rows of a database or the lines of a log store; `None` when it is not there.

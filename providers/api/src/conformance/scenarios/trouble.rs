@@ -4,20 +4,41 @@ use std::sync::Arc;
 
 use super::{In, Played, Stage, ensure};
 use crate::{
-    ErrorKind, Sighting, Step,
+    Access, Account, ErrorKind, Sighting, Step,
     conformance::{Faults, Faulty, Life, Twice, When, Wish},
 };
 
 /// A walk that has not run out of calls to fail after so many never will.
 const CALLS: usize = 200;
 
-/// A whole life: up, changed, down.
+/// A whole life: up with an account, changed, parked and reclaimed, without the account, down.
 async fn whole(stage: &Stage<'_>, mut life: Life<'_>) -> Played {
+    let capability = stage.adapter().capability();
+    let account = Account {
+        name: "app".into(),
+        access: Access::Owner,
+        password: "Kit-whole-1".into(),
+    };
+    if capability.accounts {
+        life.accounts = vec![(account, false)];
+    }
     life.until(Wish::Present).await.during("bringing it up")?;
     stage.exactly_one(&life.claim.owner, "bringing it up").await?;
+    let id = life.claim.id.clone();
     life.spec = stage.subject.changed();
     life.until(Wish::Present).await.during("changing it")?;
-    stage.exactly_one(&life.claim.owner, "changing it").await?;
+    if capability.parks {
+        life.until(Wish::Parked).await.during("parking it")?;
+        life.until(Wish::Present).await.during("reclaiming it")?;
+    }
+    if capability.accounts {
+        life.revoked = life.accounts.drain(..).map(|(account, _)| account.name).collect();
+        life.until(Wish::Present).await.during("dropping its account")?;
+    }
+    ensure(life.claim.id == id, "living", || {
+        format!("{id:?} became {:?}", life.claim.id)
+    })?;
+    stage.exactly_one(&life.claim.owner, "living").await?;
     stage.gone(life).await
 }
 
