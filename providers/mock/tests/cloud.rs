@@ -188,6 +188,23 @@ async fn a_file_does_not_grow_without_end() {
     assert_eq!(with_file().rows(&id), Some(vec!["2999".to_owned()]));
 }
 
+#[test]
+fn processes_take_turns_at_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cloud");
+    let with_file = || cloud(|config| config.state = Some(path.clone()));
+    let id = with_file().add_foreign("shared", settings(Kind::Rds));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let cloud = with_file();
+                (0..100).for_each(|n| assert!(cloud.write(&id, n.to_string())));
+            });
+        }
+    });
+    assert_eq!(with_file().rows(&id).map(|rows| rows.len()), Some(400));
+}
+
 #[tokio::test]
 async fn who_connects_anew_reaches_the_same_cloud() {
     let connect = |config: serde_json::Value, token: Option<&str>| {

@@ -144,7 +144,7 @@ impl Subject for Mock {
 
     async fn tamper(&self, id: &ExternalId) -> bool {
         self.cloud.change(id, |resource| {
-            drop(resource.tags.insert("cost-center".into(), "somebody else's".into()))
+            resource.tags.insert("cost-center".into(), "somebody else's".into());
         })
     }
 

@@ -24,6 +24,7 @@ pub(crate) enum Flaw {
     TouchesWhatItSees,
     OnlySaysItDeletes,
     OnlySaysItUpdates,
+    OnlySaysItAdopts,
     BlindToTags,
     OneTokenForAllIncarnations,
     IgnoresOptions,
@@ -159,7 +160,7 @@ impl DynAdapter for Flawed {
         let mut claim = claim.clone();
         match self.flaw {
             Flaw::NewTokenForEachAttempt | Flaw::FindsOnlyById => {
-                claim.incarnation = 1_000 + self.attempts.fetch_add(1, Ordering::SeqCst)
+                claim.incarnation = 1_000 + self.attempts.fetch_add(1, Ordering::SeqCst);
             }
             Flaw::OneTokenForAllIncarnations => claim.incarnation = 0,
             _ => {}
@@ -204,6 +205,9 @@ impl DynAdapter for Flawed {
     }
 
     async fn adopt(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
+        if self.has(Flaw::OnlySaysItAdopts) {
+            return Ok(Receipt::default());
+        }
         self.inner.adopt(claim, state).await
     }
 

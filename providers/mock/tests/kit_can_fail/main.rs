@@ -40,6 +40,7 @@ const FLAWS: &[(Flaw, Kind, &str)] = &[
         Kind::Slb,
         "a foreign resource of the same name is untouched",
     ),
+    (Flaw::OnlySaysItAdopts, Kind::Log, "moves to an approved owner"),
     (Flaw::AnswersBackwards, Kind::Monitor, "observes a batch in order"),
     (Flaw::ListsEverybody, Kind::Rds, "inventory lists exactly ours"),
     (Flaw::KeepsAccounts, Kind::Rds, "accounts"),

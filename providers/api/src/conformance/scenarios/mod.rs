@@ -43,6 +43,7 @@ scenarios! {
     "refused credentials are not absence" => trouble::refused_credentials,
     "owner tags are complete" => ownership::owner_tags,
     "a foreign resource of the same name is untouched" => ownership::foreign_untouched,
+    "moves to an approved owner" => ownership::moves,
     "observes a batch in order" => ownership::batch_in_order,
     "inventory lists exactly ours" => ownership::inventory,
     "accounts" => data::accounts,

@@ -66,6 +66,30 @@ pub(super) async fn foreign_untouched(stage: &Stage<'_>) -> Played {
     Ok(())
 }
 
+/// An identity under another key is blocked, until somebody approves that it moves. Not every adapter can move one.
+pub(super) async fn moves(stage: &Stage<'_>) -> Played {
+    let life = stage.ready().await?;
+    let mut moved = life.claim.owner.clone();
+    moved.key.application = "moved".into();
+    let mut heir = Life::new(stage.subject, stage.adapter(), moved);
+    let step = "claiming it under another key";
+    let outcome = heir.step(Wish::Present).await.during(step)?;
+    let blocked = matches!(&outcome.step, Step::Blocked { reason, .. } if *reason == reason::OWNED_ELSEWHERE);
+    ensure(blocked, step, || format!("it did {:?}", outcome.step))?;
+    heir.claim.may_adopt = true;
+    if matches!(heir.step(Wish::Present).await, Err(error) if error.kind() == ErrorKind::Unsupported) {
+        return stage.gone(life).await;
+    }
+    heir.until(Wish::Present).await.during("moving it")?;
+    heir.claim.may_adopt = false;
+    heir.until(Wish::Present).await.during("keeping it")?;
+    ensure(heir.claim.id == life.claim.id, "moving it", || {
+        format!("{:?} became {:?}", life.claim.id, heir.claim.id)
+    })?;
+    stage.exactly_one(&heir.claim.owner, "moving it").await?;
+    stage.gone(heir).await
+}
+
 /// One answer for each claim, in their order, those of no resource among them.
 pub(super) async fn batch_in_order(stage: &Stage<'_>) -> Played {
     let (first, second) = (stage.ready().await?, stage.ready().await?);
