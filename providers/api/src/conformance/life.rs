@@ -1,19 +1,13 @@
 //! One resource's life as the engine would lead it, with a memory of its own.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
-use super::Subject;
+use super::{Intents, Subject};
 use crate::{
-    Account, AccountGoal, Capability, Claim, DynAdapter, ErrorKind, Goal, Identity, Journal, Outcome, Owner,
-    Permission, Result, Retry, Step, converge,
+    Account, AccountGoal, Capability, Claim, DynAdapter, ErrorKind, Goal, Outcome, Owner, Result, Retry, Step, converge,
 };
 
 /// After so many rounds a resource that is not where it should be never will be.
@@ -28,54 +22,6 @@ pub enum Wish {
     Absent,
     /// It is parked.
     Parked,
-}
-
-/// The journal: which create was written down when. Several lives may share it.
-#[derive(Debug)]
-pub struct Intents {
-    grace: Duration,
-    written: Mutex<HashMap<Identity, (u32, Instant)>>,
-}
-
-impl Intents {
-    /// A journal in which an intent counts for that long.
-    pub fn new(grace: Duration) -> Arc<Self> {
-        Arc::new(Self {
-            grace,
-            written: Mutex::default(),
-        })
-    }
-
-    fn get(&self, identity: &Identity) -> Option<(u32, Instant)> {
-        self.written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(identity)
-            .copied()
-    }
-
-    fn live(&self, identity: &Identity) -> bool {
-        self.get(identity).is_some_and(|(_, at)| at.elapsed() < self.grace)
-    }
-
-    fn forget(&self, identity: &Identity) {
-        self.written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(identity);
-    }
-}
-
-#[async_trait]
-impl Journal for Intents {
-    async fn creating(&self, claim: &Claim) -> Result<Permission> {
-        if self.live(&claim.owner.identity) {
-            return Ok(Permission::Settling);
-        }
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.insert(claim.owner.identity.clone(), (claim.incarnation, Instant::now()));
-        Ok(Permission::Granted)
-    }
 }
 
 /// One resource's life.

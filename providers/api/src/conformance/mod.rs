@@ -8,18 +8,23 @@
 //!
 //! Every wait is the subject's: tests that pause tokio's clock run in no time.
 
+mod decorate;
 mod faults;
+mod intents;
 mod life;
 mod scenarios;
+mod twice;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value as Json;
 
-pub use faults::{Faults, Faulty, Twice, When};
-pub use life::{Intents, Life, Wish};
+pub use faults::{Faults, Faulty, When};
+pub use intents::Intents;
+pub use life::{Life, Wish};
 pub use scenarios::SCENARIOS;
+pub use twice::Twice;
 
 use crate::{DynAdapter, ExternalId, Owner};
 
