@@ -88,7 +88,7 @@ impl DynAdapter for BrokenAdapter {
             let mut claims = claims.to_vec();
             for claim in claims.iter_mut().filter(|claim| claim.id.is_none()) {
                 // By its name instead of by its tags.
-                claim.id = super::story::named(&claim.name);
+                claim.id = super::story::taken(&claim.name, &claim.owner);
             }
             return self.inner.observe(&claims).await;
         }
@@ -98,11 +98,9 @@ impl DynAdapter for BrokenAdapter {
         self.inner.id(state)
     }
     fn owner(&self, state: &AnyState) -> Option<Owner> {
-        if self.broken == Broken::Owner {
-            super::story::whoever()
-        } else {
-            self.inner.owner(state)
-        }
+        self.inner
+            .owner(state)
+            .or_else(|| super::story::taker(&self.inner.id(state)))
     }
     fn phase(&self, state: &AnyState) -> Phase {
         self.inner.phase(state)
