@@ -149,7 +149,7 @@ pub fn declare(namespace: &str, application: &str, spec: &ApplicationSpec) -> De
                 .field("name")
                 .value(&component.name);
             declared.problems.push(Problem {
-                component: Some(component.name.clone()),
+                component: Some(component.name.as_str().into()),
                 ..problem
             });
         }
@@ -159,7 +159,7 @@ pub fn declare(namespace: &str, application: &str, spec: &ApplicationSpec) -> De
                 .field("name")
                 .value(&component.name);
             declared.problems.push(Problem {
-                component: Some(component.name.clone()),
+                component: Some(component.name.as_str().into()),
                 ..problem
             });
         }

@@ -119,13 +119,12 @@ fn any(path: &str, schema: &Json, value: &Json, whole: bool, problems: &mut Vec<
                 any(&format!("{path}[{index}]"), &schema["items"], item, true, problems);
             }
         }
-        (Some("boolean"), Json::Bool(_)) => {}
         (Some("integer"), Json::Number(number)) if number.is_i64() || number.is_u64() => {
             if let Some(message) = range(schema, number.as_f64().unwrap_or_default()) {
                 wrong(message);
             }
         }
-        (Some("number"), Json::Number(_)) => {}
+        (Some("boolean"), Json::Bool(_)) | (Some("number"), Json::Number(_)) => {}
         (Some("string"), Json::String(text)) => {
             if let Some(message) = string(schema, text) {
                 wrong(message);
