@@ -65,6 +65,10 @@ async fn one(start: &Start, engine: &Engine, connection: &mooring::engine::Conne
             return;
         }
         let Some(want) = want(start, &declared) else {
+            // Whoever waits for what is lost waits for a person.
+            if declared.kind == Kind::Monitor && start.front.all().values().any(|other| other.reason == "Lost") {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
