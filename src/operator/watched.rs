@@ -16,7 +16,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 /// News that a slow controller has not taken yet; one that falls further behind is told of everything anew.
 const NEWS: usize = 4096;
@@ -48,7 +48,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     /// Starts watching; ends with `shutdown`.
-    pub fn start(api: Api<K>, config: watcher::Config, tasks: &TaskTracker, shutdown: &CancellationToken) -> Self {
+    pub fn start(api: Api<K>, config: watcher::Config, shutdown: &CancellationToken) -> Self {
         let writer = Writer::<K>::default();
         let (news, _) = broadcast::channel(NEWS);
         let watched = Self {
@@ -57,7 +57,7 @@ where
         };
         let task = follow(api, config, writer, news);
         let shutdown = shutdown.clone();
-        tasks.spawn(async move { shutdown.run_until_cancelled(task).await });
+        tokio::spawn(async move { shutdown.run_until_cancelled(task).await });
         watched
     }
 
