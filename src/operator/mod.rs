@@ -4,6 +4,7 @@
 //! on the object concerned. Each kind is watched once ([`Watched`]); a reconcile reads from there, looks at what there
 //! is and takes a step, whatever it was called for.
 
+pub mod application;
 pub mod context;
 pub mod control;
 mod events;
@@ -255,6 +256,12 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
             resources = context.stores.resources.store().len(),
             "the cluster is known; working"
         );
-        let _ = (whose, spawner);
+        if whose != Whose::Nobodys {
+            spawner.spawn(application::run(
+                Arc::clone(&context),
+                whose == Whose::Ours,
+                shutdown.clone(),
+            ));
+        }
     });
 }
