@@ -4,6 +4,7 @@
 //! on the object concerned. Each kind is watched once ([`Watched`]); a reconcile reads from there, looks at what there
 //! is and takes a step, whatever it was called for.
 
+pub mod binding;
 pub mod context;
 pub mod control;
 mod events;
@@ -12,6 +13,7 @@ mod lease;
 pub mod metrics;
 mod setup;
 pub mod watched;
+pub mod workload;
 
 use std::sync::Arc;
 
@@ -229,6 +231,7 @@ impl Stores {
             retained: Watched::start(Api::all(client.clone()), all(), shutdown),
             namespaces: Watched::start(Api::all(client.clone()), all(), shutdown),
             deployments: Watched::start(Api::<Deployment>::all(client.clone()), component, shutdown),
+            workloads: workload::Workloads::start(client, shutdown),
         }
     }
 
@@ -241,6 +244,7 @@ impl Stores {
         self.retained.ready().await;
         self.namespaces.ready().await;
         self.deployments.ready().await;
+        self.workloads.ready().await;
     }
 }
 
@@ -255,6 +259,7 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
             resources = context.stores.resources.store().len(),
             "the cluster is known; working"
         );
-        let _ = (whose, spawner);
+        let _ = whose;
+        binding::spawn(&context, &spawner, &shutdown);
     });
 }
