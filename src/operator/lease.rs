@@ -149,7 +149,7 @@ impl Held {
     }
 
     /// Renews until `shutdown`, or until it is lost.
-    pub(super) async fn keep(&mut self, shutdown: &CancellationToken) -> Kept {
+    pub(super) async fn keep(&mut self, shutdown: CancellationToken) -> Kept {
         let every = self.lease.duration / 4;
         // Work ends before another may begin.
         let limit = self.lease.duration * 3 / 4;

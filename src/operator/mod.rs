@@ -123,7 +123,7 @@ pub async fn run_until(
             }
         }
     });
-    let work = lead(client, options, registrations, metrics, health, &shutdown);
+    let work = lead(client, options, registrations, metrics, health, shutdown.clone());
     tokio::select! {
         ended = work => ended,
         Ok(Err(error)) = &mut served => Err(Error::Listen(error)),
@@ -147,7 +147,7 @@ async fn lead(
     registrations: Vec<Registration>,
     metrics: Metrics,
     health: Health,
-    shutdown: &CancellationToken,
+    shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let Some(cluster_id) = shutdown.run_until_cancelled(begin(&client, &options, &health)).await else {
         return Ok(());
@@ -185,7 +185,7 @@ async fn lead(
     let tasks = TaskTracker::new();
     spawn(&context, whose, &tasks, &ending);
     tasks.close();
-    let kept = held.keep(&ending).await;
+    let kept = held.keep(ending.clone()).await;
     // It is kept while the last reconciles end, for as long as it stands.
     ending.cancel();
     let grace = context.options.lease / 2;

@@ -14,7 +14,7 @@ use mooring::{
 use mooring_provider::{
     Access, Account, Bytes, ClusterId, ExternalId, Key, Kind, Owner, Registration, Span,
     spec::{
-        Alarm, Common, Egress, Engine as Database, Format, Log, Metric, Monitor, Network, Rds, Scheme, Selector,
+        Alarm, Common, Egress, Engine as Database, Format, Listener, Log, Metric, Monitor, Network, Protocol, Rds, Scheme, Selector,
         Severity, Slb, Source, Subnet, Target, Threshold, Tls, Vpc,
     },
 };
@@ -107,7 +107,7 @@ async fn one(start: &Start, engine: &Engine, connection: &mooring::engine::Conne
         }
         let pause = match report.next {
             Next::After(pause) => pause.min(Duration::from_secs(60)),
-            Next::OnChange => Duration::from_secs(1),
+            Next::OnChange => Duration::from_secs(60),
         };
         tokio::time::sleep(pause.max(Duration::from_millis(5))).await;
     }
@@ -198,7 +198,13 @@ fn spec(declared: &Declared, vpc: Option<&Declared>, rds: Option<&Declared>) -> 
         }),
         Kind::Slb => serde_json::to_value(Slb {
             scheme: Scheme::Internal,
-            listeners: Vec::new(),
+            listeners: vec![Listener {
+                port: 80,
+                protocol: Protocol::Http,
+                target_port: 8000 + declared.size as u16,
+                certificate: None,
+                health_check_path: None,
+            }],
             allow_from: Vec::new(),
             backends: Some(Vec::new()),
             network: network()?,
