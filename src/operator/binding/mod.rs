@@ -49,7 +49,6 @@ use kube::{
     core::{DeserializeGuard, PartialObjectMeta},
     runtime::reflector::ObjectRef,
 };
-use mooring_provider::Kind;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -170,14 +169,19 @@ impl Binder {
 
     /// What a CloudResource wants.
     fn read(&self, resource: &Resource) -> Wanted {
-        let kind = |to: &str| -> Option<Kind> {
-            let resource = resource.0.as_ref().ok()?;
-            let namespace = resource.metadata.namespace.as_deref()?;
-            let resources = self.context.stores.resources.store().state();
-            let decoded = resources.iter().filter_map(|other| other.0.as_ref().ok());
-            wanted::kind_of(&wanted::target(&resource.spec, namespace, to, decoded)?.spec)
+        let Ok(decoded) = &resource.0 else {
+            return Wanted::of_guard(resource, None);
         };
-        Wanted::of_guard(resource, kind)
+        if decoded.spec.bind.is_none() {
+            return Wanted::of(decoded, None);
+        }
+        let all = self.context.stores.resources.store().state();
+        let others = all.iter().filter_map(|other| other.0.as_ref().ok());
+        let namespace = decoded.metadata.namespace.as_deref().unwrap_or_default();
+        Wanted::of(
+            decoded,
+            wanted::target(namespace, &decoded.spec, others).map(|target| &target.spec),
+        )
     }
 
     /// The workloads that a CloudResource means or had.

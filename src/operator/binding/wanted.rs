@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use kube::{ResourceExt, core::DeserializeGuard};
-use mooring_provider::Kind;
 
 use crate::{
-    api::{CloudResource, CloudResourceSpec, Declares, WorkloadReference, names, properties::Consume},
-    engine::binding::env_names,
+    api::{CloudResource, CloudResourceSpec, Declares, WorkloadReference, names},
+    engine::declare::{Consumption, Declaration, Target, bind_target},
 };
 
 /// What one CloudResource wants of its workloads.
@@ -52,83 +51,59 @@ pub enum Env {
     Unknown,
 }
 
-/// The environment variables of a declaration: their name, and the key of the Secret that each shows. `target` is the
-/// kind of what a `bind` is to. `None` when the workload gets none.
+/// The environment variables of a declaration: their name, and the key of the Secret that each shows. `target` is what
+/// a `bind` is to. `None` when it cannot be told.
 ///
 /// The Application controller renders the same, so both must ask here.
-pub fn env_of(spec: &CloudResourceSpec, target: Option<Kind>) -> Option<BTreeMap<String, String>> {
-    let (consume, kind, by_default) = consumed(spec, target)?;
-    let asks = by_default || consume.prefix.is_some() || !consume.env.is_empty();
-    if !consume.inject.unwrap_or(asks) {
-        return None;
+pub fn env_of(spec: &CloudResourceSpec, target: Option<&CloudResourceSpec>) -> Option<BTreeMap<String, String>> {
+    let (consumption, declares) = consumption(spec)?;
+    let provided = if declares == Declares::Bind { target } else { Some(spec) };
+    if !consumption.inject {
+        return Some(BTreeMap::new());
     }
-    let prefix = consume
-        .prefix
-        .clone()
-        .or_else(|| by_default.then(|| shouted(&spec.name)));
-    let mut names = env_names(kind, prefix.as_deref(), &consume.env);
-    if kind == Kind::Log && spec.log.as_ref().is_some_and(|log| log.push != Some(true)) {
+    let kind = provided?.declares()?.0.kind()?;
+    let mut names = consumption.env_names(kind);
+    if provided
+        .and_then(|spec| spec.log.as_ref())
+        .is_some_and(|log| log.push != Some(true))
+    {
         // Credentials are only there for who pushes, and a pod does not start without a key that it refers to.
         names.retain(|_, key| !key.starts_with("access-key-"));
     }
-    (!names.is_empty()).then_some(names)
+    Some(names)
 }
 
-/// The trait's name in capitals, as a variable's name may be.
-fn shouted(name: &str) -> String {
-    let upper = name.replace('-', "_").to_ascii_uppercase();
-    if upper.starts_with(|first: char| first.is_ascii_digit()) {
-        format!("_{upper}")
-    } else {
-        upper
-    }
-}
-
-/// How it is used, what kind it is, and whether that kind is put into the environment without being asked.
-fn consumed(spec: &CloudResourceSpec, target: Option<Kind>) -> Option<(&Consume, Kind, bool)> {
-    if let Some(rds) = &spec.rds {
-        Some((&rds.consume, Kind::Rds, true))
-    } else if let Some(log) = &spec.log {
-        Some((&log.consume, Kind::Log, log.push == Some(true)))
-    } else if let Some(slb) = &spec.slb {
-        Some((&slb.consume, Kind::Slb, false))
-    } else if let Some(vpc) = &spec.vpc {
-        Some((&vpc.consume, Kind::Vpc, false))
-    } else if let Some(bind) = &spec.bind {
-        Some((&bind.consume, target?, true))
-    } else {
-        None
-    }
-}
-
-fn consume(spec: &CloudResourceSpec) -> Option<&Consume> {
-    consumed(spec, Some(Kind::Rds)).map(|(consume, ..)| consume)
+fn consumption(spec: &CloudResourceSpec) -> Option<(Consumption, Declares)> {
+    let (declares, properties) = spec.declares()?;
+    let consumption = Consumption::of(declares, declares.kind(), &spec.name, &properties);
+    Some((consumption, declares))
 }
 
 impl Wanted {
-    /// What this one wants. `target` looks up what a `bind` is to.
-    pub fn of(resource: &CloudResource, target: impl FnOnce(&str) -> Option<Kind>) -> Self {
+    /// What this one wants. `target` is what a `bind` is to.
+    pub fn of(resource: &CloudResource, target: Option<&CloudResourceSpec>) -> Self {
         let (spec, status) = (&resource.spec, resource.status.clone().unwrap_or_default());
         let name = resource.name_any();
         let is_going = resource.metadata.deletion_timestamp.is_some();
-        let target = spec.bind.as_ref().and_then(|bind| target(&bind.to));
         let env = match env_of(spec, target) {
+            Some(names) if names.is_empty() => Env::SecretOnly,
             Some(names) => Env::Names(names),
-            None if spec.bind.is_some() && target.is_none() && !is_off(spec) => Env::Unknown,
-            None => Env::SecretOnly,
+            None => Env::Unknown,
         };
-        let consume = consume(spec);
+        let consumption = consumption(spec)
+            .map(|(consumption, _)| consumption)
+            .unwrap_or_default();
         Self {
             namespace: resource.namespace().unwrap_or_default(),
             application: spec.application.clone(),
             component: spec.component.clone(),
             workload: spec.workload.clone(),
-            containers: consume.map(|consume| consume.containers.clone()).unwrap_or_default(),
+            containers: consumption.containers,
             bound: status.binding.is_some(),
             secret: status
                 .binding
                 .map(|binding| binding.name)
-                .or_else(|| consume.and_then(|consume| consume.secret_name.clone()))
+                .or(consumption.secret_name)
                 .unwrap_or_else(|| name.clone()),
             revision: status.binding_revision.unwrap_or(1),
             created: resource
@@ -143,7 +118,7 @@ impl Wanted {
     }
 
     /// What is known of one that cannot be decoded: its labels. What it has in workloads stays until it goes.
-    pub fn of_guard(guard: &DeserializeGuard<CloudResource>, target: impl FnOnce(&str) -> Option<Kind>) -> Self {
+    pub fn of_guard(guard: &DeserializeGuard<CloudResource>, target: Option<&CloudResourceSpec>) -> Self {
         let invalid = match &guard.0 {
             Ok(resource) => return Self::of(resource, target),
             Err(invalid) => invalid,
@@ -177,33 +152,27 @@ impl Wanted {
     }
 }
 
-fn is_off(spec: &CloudResourceSpec) -> bool {
-    consume(spec).is_some_and(|consume| consume.inject == Some(false))
-}
-
-/// The kind of what a `bind` is to, among `resources`: `component/name` of the same application, else
-/// `namespace/resource`.
-pub fn target<'a>(
-    spec: &CloudResourceSpec,
+/// What a `bind` is to, among `resources`: as [`bind_target`] has it.
+pub(super) fn target<'a>(
     namespace: &str,
-    to: &str,
+    spec: &CloudResourceSpec,
     resources: impl Iterator<Item = &'a CloudResource> + Clone,
 ) -> Option<&'a CloudResource> {
-    let (first, second) = to.split_once('/')?;
-    let sibling = resources.clone().find(|other| {
-        other.metadata.namespace.as_deref() == Some(namespace)
-            && other.spec.application == spec.application
-            && other.spec.component == first
-            && other.spec.name == second
-    });
-    sibling.or_else(|| {
-        resources.into_iter().find(|other| {
-            other.metadata.namespace.as_deref() == Some(first) && other.metadata.name.as_deref() == Some(second)
-        })
-    })
-}
-
-/// The kind of a resource that is not a bind.
-pub fn kind_of(spec: &CloudResourceSpec) -> Option<Kind> {
-    spec.declares().and_then(|(declares, _)| Declares::kind(declares))
+    let bind = Declaration::from_spec(namespace, spec)?;
+    let is_sibling = |other: &&CloudResource| {
+        other.metadata.namespace.as_deref() == Some(namespace) && other.spec.application == spec.application
+    };
+    let siblings: Vec<_> = resources
+        .clone()
+        .filter(is_sibling)
+        .filter_map(|other| Declaration::from_spec(namespace, &other.spec))
+        .collect();
+    let is_it = |other: &&CloudResource| match bind_target(&bind, &siblings) {
+        Some(Target::Own(key)) => is_sibling(other) && other.spec.key(namespace) == key,
+        Some(Target::Foreign { namespace, name }) => {
+            other.metadata.namespace == Some(namespace) && other.metadata.name == Some(name)
+        }
+        Some(Target::Pods) | None => false,
+    };
+    resources.into_iter().find(is_it)
 }
