@@ -5,6 +5,7 @@
 //! is and takes a step, whatever it was called for.
 
 pub mod application;
+pub mod binding;
 pub mod context;
 pub mod control;
 mod events;
@@ -13,6 +14,7 @@ mod lease;
 pub mod metrics;
 mod setup;
 pub mod watched;
+pub mod workload;
 
 use std::sync::Arc;
 
@@ -230,6 +232,7 @@ impl Stores {
             retained: Watched::start(Api::all(client.clone()), all(), shutdown),
             namespaces: Watched::start(Api::all(client.clone()), all(), shutdown),
             deployments: Watched::start(Api::<Deployment>::all(client.clone()), component, shutdown),
+            workloads: workload::Workloads::start(client, shutdown),
         }
     }
 
@@ -242,6 +245,7 @@ impl Stores {
         self.retained.ready().await;
         self.namespaces.ready().await;
         self.deployments.ready().await;
+        self.workloads.ready().await;
     }
 }
 
@@ -263,5 +267,6 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
                 shutdown.clone(),
             ));
         }
+        binding::spawn(&context, &spawner, &shutdown);
     });
 }

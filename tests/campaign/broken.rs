@@ -42,9 +42,10 @@ impl Provider for BrokenProvider {
     fn adapter(&self, kind: Kind) -> Option<Arc<dyn DynAdapter>> {
         let inner = self.inner.adapter(kind)?;
         Some(match self.broken {
-            Broken::Token | Broken::Grace | Broken::Owner => {
-                Arc::new(BrokenAdapter { inner, broken: self.broken })
-            }
+            Broken::Token | Broken::Grace | Broken::Owner => Arc::new(BrokenAdapter {
+                inner,
+                broken: self.broken,
+            }),
             _ => inner,
         })
     }
@@ -69,7 +70,10 @@ impl DynAdapter for BrokenAdapter {
         let capability = self.inner.capability();
         if self.broken == Broken::Grace {
             // What is awaited for an answer stays; what is waited for the effect to show goes.
-            return Capability { appears_within: std::time::Duration::ZERO, ..capability };
+            return Capability {
+                appears_within: std::time::Duration::ZERO,
+                ..capability
+            };
         }
         capability
     }
@@ -94,7 +98,11 @@ impl DynAdapter for BrokenAdapter {
         self.inner.id(state)
     }
     fn owner(&self, state: &AnyState) -> Option<Owner> {
-        if self.broken == Broken::Owner { super::story::whoever() } else { self.inner.owner(state) }
+        if self.broken == Broken::Owner {
+            super::story::whoever()
+        } else {
+            self.inner.owner(state)
+        }
     }
     fn phase(&self, state: &AnyState) -> Phase {
         self.inner.phase(state)

@@ -121,7 +121,11 @@ impl WriteAhead for Status<'_> {
             }
         };
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        Ok(if written { Permission::Granted } else { Permission::Settling })
+        Ok(if written {
+            Permission::Granted
+        } else {
+            Permission::Settling
+        })
     }
 }
 
