@@ -8,3 +8,4 @@
 pub mod api;
 pub mod engine;
 pub mod ledger;
+pub mod operator;
