@@ -3,15 +3,17 @@
 use std::{
     fs::{DirBuilder, OpenOptions},
     io::{Error as IoError, ErrorKind},
+    ops::Deref,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use sqlx::{
-    Connection, PgConnection, SqlSafeStr,
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
+    Acquire, Connection, PgConnection, SqlSafeStr,
+    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -64,18 +66,27 @@ pub(super) async fn sqlite(url: &str, path: &str) -> Result<Sql> {
     let migrator = migrator(SQLITE);
     // Nothing but SQLite's own lock keeps two processes from migrating a new file at once: the one that comes second
     // fails on what is there already, and finds it done when it looks again.
-    let mut outcome = migrator.run(&pool).await;
-    for _ in SQLITE {
+    let mut outcome = run(&migrator, &pool).await;
+    for _ in 0..SQLITE.len() {
         if !matches!(
             outcome,
             Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
         ) {
             break;
         }
-        outcome = migrator.run(&pool).await;
+        outcome = run(&migrator, &pool).await;
     }
     outcome.map_err(unmigrated)?;
     Ok(Sql::Sqlite(pool))
+}
+
+/// Boxed: the compiler cannot see through sqlx's generic future that what waits for it may move between threads.
+fn run<'a, A>(migrator: &'a Migrator, database: A) -> BoxFuture<'a, Result<(), MigrateError>>
+where
+    A: Acquire<'a> + Send + 'a,
+    <A::Connection as Deref>::Target: Migrate,
+{
+    Box::pin(migrator.run(database))
 }
 
 /// Makes the file, for us alone, and the directory it is in. A directory further up that is missing is more likely a
@@ -102,18 +113,17 @@ fn prepare(path: &Path) -> Result<()> {
 }
 
 async fn postgres(url: &str, rest: &str) -> Result<Sql> {
-    if let Some(unknown) = unknown_parameter(rest) {
-        return Err(Error::Url(format!("postgres:… with the unknown parameter {unknown}")));
+    const READING: &str = "cannot read the URL of PostgreSQL";
+    if let Some(problem) = problem(rest) {
+        return Err(failed(READING, problem));
     }
-    let options: PgConnectOptions = url
-        .parse()
-        .map_err(|source: sqlx::Error| failed("cannot read the URL", source))?;
+    let options: PgConnectOptions = url.parse().map_err(|source: sqlx::Error| failed(READING, source))?;
     let options = options.application_name("mooring");
     // One connection by itself first: a pool would try a refused one again until it can only say that time is up.
     let mut connection = PgConnection::connect_with(&options)
         .await
         .map_err(|source| failed("cannot connect to PostgreSQL", source))?;
-    migrator(POSTGRES).run(&mut connection).await.map_err(unmigrated)?;
+    run(&migrator(POSTGRES), &mut connection).await.map_err(unmigrated)?;
     connection
         .close()
         .await
@@ -125,8 +135,8 @@ async fn postgres(url: &str, rest: &str) -> Result<Sql> {
     Ok(Sql::Postgres(pool))
 }
 
-/// The parameter that sqlx would log, with its value, and ignore.
-fn unknown_parameter(url: &str) -> Option<&str> {
+/// What sqlx would misread or ignore, and log: the rest of a password after a bare `?`, or a misspelt parameter.
+fn problem(url: &str) -> Option<String> {
     const KNOWN: [&str; 12] = [
         "sslmode",
         "sslrootcert",
@@ -141,11 +151,21 @@ fn unknown_parameter(url: &str) -> Option<&str> {
         "options",
         "statement-cache-capacity",
     ];
-    let (_, query) = url.rsplit_once('?')?;
-    query
+    let authority = url.trim_start_matches('/');
+    let (_, rest) = authority.split_at(authority.find(['/', '?', '#']).unwrap_or(authority.len()));
+    if rest.contains('@') {
+        return Some("an @ after the host; write / ? # and @ in a password as %2F %3F %23 and %40".into());
+    }
+    let mut names = rest
+        .split_once('?')?
+        .1
         .split('&')
-        .filter_map(|pair| pair.split('=').next())
-        .find(|name| !KNOWN.contains(name))
+        .filter_map(|pair| pair.split('=').next());
+    let unknown = names.find(|name| !KNOWN.contains(name))?;
+    Some(format!(
+        "`{unknown}` is no parameter; the parameters are {}",
+        KNOWN.join(", ")
+    ))
 }
 
 fn migrator(migrations: &[(&'static str, &'static str)]) -> Migrator {
