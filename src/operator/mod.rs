@@ -10,6 +10,9 @@ mod events;
 mod health;
 mod lease;
 pub mod metrics;
+mod provider;
+mod resource;
+mod retained;
 mod setup;
 pub mod watched;
 
@@ -255,6 +258,10 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
             resources = context.stores.resources.store().len(),
             "the cluster is known; working"
         );
-        let _ = (whose, spawner);
+        spawner.spawn(provider::run(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(provider::run_environments(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(retained::run(Arc::clone(&context), shutdown.clone()));
+        let _ = whose;
     });
 }

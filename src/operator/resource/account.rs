@@ -40,7 +40,11 @@ mod tests {
         assert_eq!(main("shop"), "shop");
         assert_eq!(main("9-Shop.of-horrors-and-more"), "m9_shop_of_horro");
         let bind = |name: &str| of_bind(&Key::new("team-a", "shop", "a-very-long-component", name));
-        assert!(bind("db").starts_with("a_very_lon_") && bind("db").len() == 16, "{}", bind("db"));
+        assert!(
+            bind("db").starts_with("a_very_lon_") && bind("db").len() == 16,
+            "{}",
+            bind("db")
+        );
         assert_ne!(bind("db"), bind("other"));
     }
 }

@@ -32,7 +32,12 @@ pub(crate) struct Approvals(Vec<Approval>);
 
 impl Approvals {
     /// Reads them from the stores.
-    pub(crate) fn of(context: &Context, identity: &Identity, environment: Option<&str>, provider: Option<&str>) -> Self {
+    pub(crate) fn of(
+        context: &Context,
+        identity: &Identity,
+        environment: Option<&str>,
+        provider: Option<&str>,
+    ) -> Self {
         let environment = environment.and_then(|name| context.stores.environments.get(None, name));
         let provider = provider.and_then(|name| context.stores.provider_configs.get(None, name));
         let mut all = Vec::new();
@@ -86,10 +91,22 @@ pub(crate) async fn used(
     action: &str,
 ) {
     if let Some(object) = environment.and_then(|name| context.stores.environments.get(None, name)) {
-        take_off(&Api::<Environment>::all(context.client.clone()), &object, identity, action).await;
+        take_off(
+            &Api::<Environment>::all(context.client.clone()),
+            &object,
+            identity,
+            action,
+        )
+        .await;
     }
     if let Some(object) = provider.and_then(|name| context.stores.provider_configs.get(None, name)) {
-        take_off(&Api::<ProviderConfig>::all(context.client.clone()), &object, identity, action).await;
+        take_off(
+            &Api::<ProviderConfig>::all(context.client.clone()),
+            &object,
+            identity,
+            action,
+        )
+        .await;
     }
 }
 
@@ -98,11 +115,17 @@ where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
 {
     let name = annotation(identity);
-    if !object.annotations().get(&name).is_some_and(|value| value.split(':').next() == Some(action)) {
+    if !object
+        .annotations()
+        .get(&name)
+        .is_some_and(|value| value.split(':').next() == Some(action))
+    {
         return;
     }
     let patch = serde_json::json!({"metadata": {"annotations": {name: null}}});
-    let taken = api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
+    let taken = api
+        .patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
+        .await;
     if let Err(error) = taken {
         tracing::warn!(%identity, error = &error as &dyn std::error::Error, "an approval that was used stays written");
     }

@@ -18,7 +18,11 @@ use super::{
 };
 use crate::{
     api::{BindingReference, CloudResource, CloudResourceStatus, condition, names},
-    engine::{Priority, binding, declare::{Consumption, Declaration}, problem::reason},
+    engine::{
+        Priority, binding,
+        declare::{Consumption, Declaration},
+        problem::reason,
+    },
     operator::Context,
 };
 
@@ -57,7 +61,15 @@ pub(super) async fn reconcile(
     };
     let generation = object.metadata.generation;
     status::set(&mut status, condition::READY, &told, generation);
-    status::set(&mut status, condition::SYNCED, &Told { reason: "InSync".into(), ..told }, generation);
+    status::set(
+        &mut status,
+        condition::SYNCED,
+        &Told {
+            reason: "InSync".into(),
+            ..told
+        },
+        generation,
+    );
     finish(context, recent, &object, &status, Some(context.options.poll)).await
 }
 
@@ -74,29 +86,48 @@ async fn bound(
     }
     if object.name_any() != declaration.key.object_name() {
         let name = declaration.key.object_name();
-        return Ok(Err(Told::no(super::INVALID_NAME, format!("this CloudResource is to be named `{name}`"))));
+        return Ok(Err(Told::no(
+            super::INVALID_NAME,
+            format!("this CloudResource is to be named `{name}`"),
+        )));
     }
-    let to = object.spec.bind.as_ref().map(|bind| bind.to.clone()).unwrap_or_default();
+    let to = object
+        .spec
+        .bind
+        .as_ref()
+        .map(|bind| bind.to.clone())
+        .unwrap_or_default();
     let target = match relations::target(context, declaration) {
         Some((_, Some(target))) => target,
         _ => {
-            let message = format!("to: `{to}`: there is no such resource; it is `component/trait` of this application, or `namespace/resource`");
+            let message = format!(
+                "to: `{to}`: there is no such resource; it is `component/trait` of this application, or `namespace/resource`"
+            );
             return Ok(Err(Told::no(reason::TARGET_NOT_FOUND, message)));
         }
     };
     if !relations::consents(&target, &declaration.key) {
-        let message = format!("to: `{to}`: its owner does not consent; ask for `shareWith: [{{namespace: {}}}]` there", declaration.key.namespace);
+        let message = format!(
+            "to: `{to}`: its owner does not consent; ask for `shareWith: [{{namespace: {}}}]` there",
+            declaration.key.namespace
+        );
         return Ok(Err(Told::no(reason::NOT_ALLOWED, message)));
     }
     let Some(kind) = target.declaration.declares.kind() else {
-        return Ok(Err(Told::no(reason::INVALID_SPEC, format!("to: `{to}` is a bind itself; name what that is to"))));
+        return Ok(Err(Told::no(
+            reason::INVALID_SPEC,
+            format!("to: `{to}` is a bind itself; name what that is to"),
+        )));
     };
     let known = target.status();
     status.provider.clone_from(&known.provider);
     status.environment.clone_from(&known.environment);
     status.endpoint.clone_from(&known.endpoint);
     if status::get(&known, condition::READY).is_some_and(|ready| ready.reason == SKIPPED) {
-        return Ok(Ok(Told::yes(SKIPPED, format!("`{to}` is done without in this environment"))));
+        return Ok(Ok(Told::yes(
+            SKIPPED,
+            format!("`{to}` is done without in this environment"),
+        )));
     }
 
     let place = place_of(object);
@@ -109,45 +140,75 @@ async fn bound(
         let spec = json!({ "engine": target.declaration.properties.get("engine") });
         let (password, now) = credentials(context, &place, found, &spec, &name, asked.as_deref()).await?;
         found = now;
-        let access = object.spec.bind.as_ref().and_then(|bind| bind.access).unwrap_or(Access::ReadOnly);
+        let access = object
+            .spec
+            .bind
+            .as_ref()
+            .and_then(|bind| bind.access)
+            .unwrap_or(Access::ReadOnly);
         account = Some(Account { name, access, password });
     }
     if let Found::Foreign(holder) = &found {
-        let message = format!("the Secret `{}` is there already and belongs to {holder}; remove it, or choose another `secretName`", place.name);
+        let message = format!(
+            "the Secret `{}` is there already and belongs to {holder}; remove it, or choose another `secretName`",
+            place.name
+        );
         return Ok(Err(Told::no("SecretTaken", message)));
     }
     if !target.is_ready() {
         return Ok(Err(Told::no("WaitingFor", format!("`{to}` must be ready first"))));
     }
     if let Some(account) = &account {
-        let identity = target.object.annotations().get(names::IDENTITY).map(|text| Identity::new(text.as_str()));
+        let identity = target
+            .object
+            .annotations()
+            .get(names::IDENTITY)
+            .map(|text| Identity::new(text.as_str()));
         let told = match &identity {
-            Some(identity) => context.engine.is_told(identity, known.memory.incarnation, account).await?,
+            Some(identity) => {
+                context
+                    .engine
+                    .is_told(identity, known.memory.incarnation, account)
+                    .await?
+            }
             None => false,
         };
         if !told {
-            return Ok(Err(Told::no("WaitingFor", format!("its account is being made at `{to}`"))));
+            return Ok(Err(Told::no(
+                "WaitingFor",
+                format!("its account is being made at `{to}`"),
+            )));
         }
     }
     let Found::Ours(of_target) = secret::find(context, &place_of(&target.object)).await? else {
-        return Ok(Err(Told::no("WaitingFor", format!("the Secret of `{to}` is not there yet"))));
+        return Ok(Err(Told::no(
+            "WaitingFor",
+            format!("the Secret of `{to}` is not there yet"),
+        )));
     };
     let entries = shared(of_target.entries(), &target, own);
-    let consumption = Consumption::of(declaration.declares, Some(kind), &declaration.key.name, &declaration.properties);
+    let consumption = Consumption::of(
+        declaration.declares,
+        Some(kind),
+        &declaration.key.name,
+        &declaration.properties,
+    );
     let entries = match binding::compose(kind, &entries, account.as_ref(), None, &consumption.templates) {
         Ok(binding) => binding.entries,
         Err(error) => return Ok(Err(Told::no(reason::INVALID_SPEC, error.to_string()))),
     };
     let rotated = asked.filter(|_| own);
-    Ok(match write_entries(context, kind.as_str(), entries, place, found, rotated, status).await? {
-        Ok(Some((name, revision))) => {
-            status.binding = Some(BindingReference { name });
-            status.binding_revision = Some(revision);
-            Ok(Told::yes("Ready", ""))
-        }
-        Ok(None) => Ok(Told::yes("Ready", "")),
-        Err(told) => Err(told),
-    })
+    Ok(
+        match write_entries(context, kind.as_str(), entries, place, found, rotated, status).await? {
+            Ok(Some((name, revision))) => {
+                status.binding = Some(BindingReference { name });
+                status.binding_revision = Some(revision);
+                Ok(Told::yes("Ready", ""))
+            }
+            Ok(None) => Ok(Told::yes("Ready", "")),
+            Err(told) => Err(told),
+        },
+    )
 }
 
 /// Whether those who bind to it get an account of their own.
@@ -158,12 +219,18 @@ pub(super) fn has_accounts(context: &Context, target: &Relative, kind: mooring_p
         && connection
             .and_then(|connection| connection.adapter(kind, Priority::Create).ok())
             // A database has accounts wherever it is; whether another kind has, its provider says.
-            .map_or(kind == mooring_provider::Kind::Rds, |adapter| adapter.capability().accounts)
+            .map_or(kind == mooring_provider::Kind::Rds, |adapter| {
+                adapter.capability().accounts
+            })
 }
 
 /// The target's entries without what is its own: its templates, and its account where the bind has another.
 fn shared(mut entries: Bindings, target: &Relative, own_account: bool) -> Bindings {
-    let templates = target.declaration.properties.get("env").and_then(serde_json::Value::as_object);
+    let templates = target
+        .declaration
+        .properties
+        .get("env")
+        .and_then(serde_json::Value::as_object);
     for name in templates.into_iter().flat_map(serde_json::Map::keys) {
         entries.remove(name);
     }

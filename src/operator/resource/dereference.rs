@@ -61,7 +61,12 @@ impl Inputs {
     pub(super) fn is_provisioned(&self) -> bool {
         let made = |memory: &ledger::Memory| memory.external_id.is_some() || memory.intent.is_some();
         let kept = |record: &&Record| matches!(record.standing, Standing::Live | Standing::Deleting);
-        made(&self.status.memory) || self.record.as_ref().filter(kept).is_some_and(|record| made(&record.memory))
+        made(&self.status.memory)
+            || self
+                .record
+                .as_ref()
+                .filter(kept)
+                .is_some_and(|record| made(&record.memory))
     }
 }
 
@@ -78,7 +83,10 @@ pub(super) async fn dereference(
 ) -> Result<Inputs, super::Failure> {
     let status = object.status.clone().unwrap_or_default();
     let key = declaration.key.clone();
-    let identity = object.annotations().get(names::IDENTITY).map(|text| Identity::new(text.as_str()));
+    let identity = object
+        .annotations()
+        .get(names::IDENTITY)
+        .map(|text| Identity::new(text.as_str()));
     let record = match &identity {
         Some(identity) => context.engine.ledger().get(identity).await?,
         None => None,
@@ -93,7 +101,11 @@ pub(super) async fn dereference(
     let declarations: Vec<_> = siblings.iter().map(|sibling| sibling.declaration.clone()).collect();
     let after = declare::after(&declaration, &declarations);
     let (environment, moved_to) = environment(context, &object, &status, record.as_ref(), &siblings, &labels);
-    let holder = match declaration.properties.get("existing").and_then(|existing| existing["id"].as_str()) {
+    let holder = match declaration
+        .properties
+        .get("existing")
+        .and_then(|existing| existing["id"].as_str())
+    {
         Some(id) if status.memory.external_id.is_none() => holder(context, &key, kind, id).await?,
         _ => None,
     };
@@ -137,16 +149,30 @@ fn environment(
         .environments
         .filter(|_| true)
         .iter()
-        .map(|guard| (guard.name_any(), ok(guard).is_some_and(|environment| environment.is_default())))
+        .map(|guard| {
+            (
+                guard.name_any(),
+                ok(guard).is_some_and(|environment| environment.is_default()),
+            )
+        })
         .collect();
     let namespace = object.namespace().unwrap_or_default();
-    let application = context.stores.applications.get(Some(&namespace), &object.spec.application);
-    let label = application.and_then(|application| application.meta().labels.as_ref()?.get(names::ENVIRONMENT).cloned());
+    let application = context
+        .stores
+        .applications
+        .get(Some(&namespace), &object.spec.application);
+    let label =
+        application.and_then(|application| application.meta().labels.as_ref()?.get(names::ENVIRONMENT).cloned());
     let named = object.spec.environment.clone().or(label);
-    let chosen =
-        effective::choose_environment(named.as_deref(), labels.get(names::ENVIRONMENT).map(String::as_str), &known);
+    let chosen = effective::choose_environment(
+        named.as_deref(),
+        labels.get(names::ENVIRONMENT).map(String::as_str),
+        &known,
+    );
 
-    let of_record = record.map(|record| record.environment.clone()).filter(|name| !name.is_empty());
+    let of_record = record
+        .map(|record| record.environment.clone())
+        .filter(|name| !name.is_empty());
     let of_sibling = siblings.iter().find_map(|sibling| {
         let known = sibling.object.status.as_ref()?;
         known.environment.clone().filter(|_| known.memory.external_id.is_some())
@@ -161,11 +187,17 @@ fn environment(
         None => chosen,
     };
     let found = environment.and_then(|name| {
-        match context.stores.environments.get(None, &name).map(|guard| guard.0.clone()) {
+        match context
+            .stores
+            .environments
+            .get(None, &name)
+            .map(|guard| guard.0.clone())
+        {
             Some(Ok(environment)) => Ok((name, Arc::new(environment))),
-            Some(Err(invalid)) => {
-                Err(Problem::new(reason::INVALID_ENVIRONMENT, format!("Environment `{name}` cannot be read: {invalid}")))
-            }
+            Some(Err(invalid)) => Err(Problem::new(
+                reason::INVALID_ENVIRONMENT,
+                format!("Environment `{name}` cannot be read: {invalid}"),
+            )),
             None => Err(Problem::new(
                 reason::ENVIRONMENT_NOT_FOUND,
                 format!("Environment `{name}`, which it is in, is gone; what runs is left as it is until that is back"),
@@ -205,7 +237,11 @@ async fn outputs(
 /// yet be.
 fn usage(context: &Context, object: &CloudResource, kind: Kind, environment: &str) -> Usage {
     let age = |object: &CloudResource| {
-        (object.creation_timestamp().map(|created| created.0), object.metadata.namespace.clone(), object.name_any())
+        (
+            object.creation_timestamp().map(|created| created.0),
+            object.metadata.namespace.clone(),
+            object.name_any(),
+        )
     };
     let mine = age(object);
     let others = relations::all(context, |other| {
@@ -240,9 +276,23 @@ const REFUSED: [&str; 6] = [
 
 fn storage(relative: &Relative) -> u64 {
     let known = relative.status();
-    let in_effect = known.effective.iter().find(|value| value.field == "storage").map(|value| value.value.clone());
-    let declared = || relative.declaration.properties.get("storage")?.as_str().map(str::to_owned);
-    in_effect.or_else(declared).and_then(|text| text.parse().ok()).map_or(0, |bytes: Bytes| bytes.get())
+    let in_effect = known
+        .effective
+        .iter()
+        .find(|value| value.field == "storage")
+        .map(|value| value.value.clone());
+    let declared = || {
+        relative
+            .declaration
+            .properties
+            .get("storage")?
+            .as_str()
+            .map(str::to_owned)
+    };
+    in_effect
+        .or_else(declared)
+        .and_then(|text| text.parse().ok())
+        .map_or(0, |bytes: Bytes| bytes.get())
 }
 
 /// Whose an existing resource is, if it is one of ours and not of this declaration.
@@ -254,7 +304,11 @@ async fn holder(context: &Context, key: &Key, kind: Kind, id: &str) -> Result<Op
             record.kind == kind
                 && !record.existing
                 && record.owner.key != *key
-                && record.memory.external_id.as_ref().is_some_and(|known| known.as_str() == id)
+                && record
+                    .memory
+                    .external_id
+                    .as_ref()
+                    .is_some_and(|known| known.as_str() == id)
         })
         .map(|record| record.owner.key))
 }

@@ -99,7 +99,13 @@ async fn reconcile(
     let namespace = object.namespace().unwrap_or_default();
     let Some(declaration) = Declaration::from_spec(&namespace, &object.spec) else {
         let remains = Remains::of(context, recent, guard).await?;
-        return unreadable(context, recent, &remains, "none of vpc, slb, rds, log, monitor and bind is set").await;
+        return unreadable(
+            context,
+            recent,
+            &remains,
+            "none of vpc, slb, rds, log, monitor and bind is set",
+        )
+        .await;
     };
     match declaration.declares {
         Declares::Bind => bind::reconcile(context, recent, object, declaration).await,
@@ -126,11 +132,14 @@ fn secret_name_of(spec: &CloudResourceSpec) -> Option<String> {
 
 /// Where the Secret of a CloudResource belongs.
 fn place_of(object: &CloudResource) -> Place {
-    let identity = object.annotations().get(names::IDENTITY).map(|text| Identity::new(text.as_str()));
+    let identity = object
+        .annotations()
+        .get(names::IDENTITY)
+        .map(|text| Identity::new(text.as_str()));
     let namespace = object.namespace().unwrap_or_default();
     // A bind has no identity; its key serves to know its Secret again after a restore.
-    let identity = identity
-        .unwrap_or_else(|| Identity::new(keyed_hash("secret", &[&object.spec.key(&namespace).to_string()])));
+    let identity =
+        identity.unwrap_or_else(|| Identity::new(keyed_hash("secret", &[&object.spec.key(&namespace).to_string()])));
     let name = secret_name_of(&object.spec).unwrap_or_else(|| object.name_any());
     Place::of(object, &identity, &name)
 }

@@ -9,11 +9,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
-use kube::{
-    Resource, ResourceExt,
-    core::DeserializeGuard,
-    runtime::reflector::{Lookup, ObjectRef},
-};
+use kube::{Resource, ResourceExt, core::DeserializeGuard, runtime::reflector::ObjectRef};
 use mooring_provider::Key;
 
 use super::{
@@ -37,7 +33,9 @@ pub(super) fn queue(context: &Arc<Context>, recent: &Arc<Recent>) -> impl Stream
         let context = Arc::clone(context);
         changes(stores.environments.touched(), sre_says).map(move |environment| {
             let name = environment.name_any();
-            references(&context, |status| status.environment.as_deref().is_none_or(|known| known == name))
+            references(&context, |status| {
+                status.environment.as_deref().is_none_or(|known| known == name)
+            })
         })
     };
     let of_providers = {
@@ -45,25 +43,34 @@ pub(super) fn queue(context: &Arc<Context>, recent: &Arc<Recent>) -> impl Stream
         changes(stores.provider_configs.touched(), |guard| {
             let ready = guard.0.as_ref().ok().and_then(|config| {
                 let status = config.status.as_ref()?;
-                status.conditions.iter().find(|known| known.type_ == condition::READY).map(|known| known.status.clone())
+                status
+                    .conditions
+                    .iter()
+                    .find(|known| known.type_ == condition::READY)
+                    .map(|known| known.status.clone())
             });
             digest(&(sre_says(guard), ready))
         })
         .map(move |config| {
             let name = config.name_any();
-            references(&context, |status| status.provider.as_deref().is_none_or(|known| known == name))
+            references(&context, |status| {
+                status.provider.as_deref().is_none_or(|known| known == name)
+            })
         })
     };
     let of_namespaces = {
         let context = Arc::clone(context);
-        changes(stores.namespaces.touched(), |namespace| digest(&namespace.meta().labels)).map(move |namespace| {
+        changes(stores.namespaces.touched(), |namespace| {
+            digest(&namespace.meta().labels)
+        })
+        .map(move |namespace| {
             let name = namespace.name_any();
             context
                 .stores
                 .resources
                 .filter(|guard| guard.meta().namespace.as_deref() == Some(name.as_str()))
                 .iter()
-                .map(|guard| guard.to_object_ref(()))
+                .map(|guard| ObjectRef::from_obj(guard.as_ref()))
                 .collect()
         })
     };
@@ -71,24 +78,25 @@ pub(super) fn queue(context: &Arc<Context>, recent: &Arc<Recent>) -> impl Stream
         let recent = Arc::clone(recent);
         stores.resources.touched().filter_map(move |guard| {
             let own = guard.0.as_ref().is_ok_and(|object| recent.is_own(object));
-            std::future::ready((!own).then(|| vec![guard.to_object_ref(())]))
+            std::future::ready((!own).then(|| vec![ObjectRef::from_obj(guard.as_ref())]))
         })
     };
     let relatives = {
         let context = Arc::clone(context);
-        let there = Arc::clone(context_ref(&context));
+        let there = Arc::clone(&context);
         changes(stores.resources.touched(), move |guard| {
             digest(&(matters(guard), is_there(&there, guard)))
         })
         .map(move |guard| relatives(&context, &guard))
     };
-    let all: Vec<stream::BoxStream<'static, Vec<Reference>>> =
-        vec![own.boxed(), relatives.boxed(), of_environments.boxed(), of_providers.boxed(), of_namespaces.boxed()];
+    let all: Vec<stream::BoxStream<'static, Vec<Reference>>> = vec![
+        own.boxed(),
+        relatives.boxed(),
+        of_environments.boxed(),
+        of_providers.boxed(),
+        of_namespaces.boxed(),
+    ];
     stream::select_all(all).flat_map(stream::iter)
-}
-
-fn context_ref(context: &Arc<Context>) -> &Arc<Context> {
-    context
 }
 
 fn digest(value: &impl Hash) -> u64 {
@@ -100,7 +108,12 @@ fn digest(value: &impl Hash) -> u64 {
 /// What an SRE says, apart from what we answer.
 fn sre_says<K: Resource>(object: &K) -> u64 {
     let meta = object.meta();
-    digest(&(meta.uid.as_deref(), meta.generation, &meta.annotations, meta.deletion_timestamp.is_some()))
+    digest(&(
+        meta.uid.as_deref(),
+        meta.generation,
+        &meta.annotations,
+        meta.deletion_timestamp.is_some(),
+    ))
 }
 
 /// Only the objects of which this changed since they came last.
@@ -121,7 +134,10 @@ where
 }
 
 fn is_there(context: &Context, guard: &Guard) -> bool {
-    let there = context.stores.resources.get(guard.meta().namespace.as_deref(), &guard.name_any());
+    let there = context
+        .stores
+        .resources
+        .get(guard.meta().namespace.as_deref(), &guard.name_any());
     there.is_some_and(|there| there.meta().uid == guard.meta().uid)
 }
 
@@ -147,20 +163,29 @@ fn matters(guard: &Guard) -> u64 {
 
 /// Those that a CloudResource waits for, that wait for it, that it binds to, and that bind to it.
 fn relatives(context: &Context, guard: &Guard) -> Vec<Reference> {
-    let Some(changed) = guard.0.as_ref().ok().and_then(|object| Relative::of(Arc::new(object.clone()))) else {
+    let Some(changed) = guard
+        .0
+        .as_ref()
+        .ok()
+        .and_then(|object| Relative::of(Arc::new(object.clone())))
+    else {
         return Vec::new();
     };
     let key = changed.key();
     let mut keys: Vec<(String, String)> = Vec::new();
     let mut add = |key: &Key| keys.push((key.namespace.clone(), key.object_name()));
-    relations::dependents(context, key).iter().for_each(|other| add(other.key()));
+    relations::dependents(context, key)
+        .iter()
+        .for_each(|other| add(other.key()));
     let siblings = relations::of_application(context, &key.namespace, &key.application);
     let mut declarations: Vec<_> = siblings.into_iter().map(|sibling| sibling.declaration).collect();
     // One that has just gone is no longer among them.
     if declarations.iter().all(|other| other.key != *key) {
         declarations.push(changed.declaration.clone());
     }
-    declare::after(&changed.declaration, &declarations).iter().for_each(&mut add);
+    declare::after(&changed.declaration, &declarations)
+        .iter()
+        .for_each(&mut add);
     // An alarm or a bind that came before what it names.
     declarations
         .iter()
@@ -171,7 +196,9 @@ fn relatives(context: &Context, guard: &Guard) -> Vec<Reference> {
     }
     keys.sort();
     keys.dedup();
-    keys.into_iter().map(|(namespace, name)| ObjectRef::new(&name).within(&namespace)).collect()
+    keys.into_iter()
+        .map(|(namespace, name)| ObjectRef::new(&name).within(&namespace))
+        .collect()
 }
 
 /// The CloudResources of which the status is so.
@@ -185,6 +212,6 @@ fn references(context: &Context, keep: impl Fn(&crate::api::CloudResourceStatus)
             Err(_) => true,
         })
         .iter()
-        .map(|guard| guard.to_object_ref(()))
+        .map(|guard| ObjectRef::from_obj(guard.as_ref()))
         .collect()
 }

@@ -50,7 +50,12 @@ pub(super) async fn reconcile(
             status.environment = Some(environment.clone());
             status.observed_generation = inputs.object.metadata.generation;
             let message = format!("Environment `{environment}` does without {kind}; the application runs on");
-            tell(&mut status, &inputs.object, Told::yes(SKIPPED, message.clone()), Told::yes(SKIPPED, message));
+            tell(
+                &mut status,
+                &inputs.object,
+                Told::yes(SKIPPED, message.clone()),
+                Told::yes(SKIPPED, message),
+            );
             finish(context, recent, &inputs.object, &status, None).await
         }
         Verdict::Refuse(told) => refused(context, recent, &inputs, told, LATER).await,
@@ -85,7 +90,12 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
     let Some(connection) = context.engine.connections().get(&plan.provider) else {
         let config = inputs.providers.get(&plan.provider);
         let why = config.and_then(|config| {
-            let ready = config.status.as_ref()?.conditions.iter().find(|known| known.type_ == condition::READY)?;
+            let ready = config
+                .status
+                .as_ref()?
+                .conditions
+                .iter()
+                .find(|known| known.type_ == condition::READY)?;
             (ready.status == "False").then(|| format!("{}: {}", ready.reason, ready.message))
         });
         return match (why, config) {
@@ -93,7 +103,10 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
             (None, Some(_)) => Ok(Action::requeue(Duration::from_secs(1))),
             (why, _) => {
                 let why = why.unwrap_or_else(|| "there is no such ProviderConfig".to_owned());
-                let told = Told::no("ProviderNotReady", format!("ProviderConfig `{}` is not ready: {why}", plan.provider));
+                let told = Told::no(
+                    "ProviderNotReady",
+                    format!("ProviderConfig `{}` is not ready: {why}", plan.provider),
+                );
                 refused(context, recent, &inputs, told, LATER).await
             }
         };
@@ -106,7 +119,14 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
                 Retry::After(after) => after.max(Duration::from_secs(1)),
                 Retry::OnChange | Retry::Slowly => LATER,
             };
-            return refused(context, recent, &inputs, Told::no(error.reason(), error.to_string()), again).await;
+            return refused(
+                context,
+                recent,
+                &inputs,
+                Told::no(error.reason(), error.to_string()),
+                again,
+            )
+            .await;
         }
     };
     let Some(object) = claim(context, recent, &inputs.object, &identity).await? else {
@@ -124,10 +144,20 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
         }
     };
     if provided.report.is_ready() {
-        let moved = inputs.record.as_ref().is_some_and(|record| record.owner.key == *inputs.key());
+        let moved = inputs
+            .record
+            .as_ref()
+            .is_some_and(|record| record.owner.key == *inputs.key());
         if moved {
             // The word for a move is for one move.
-            approval::used(context, &identity, Some(&plan.environment), Some(&plan.provider), "move").await;
+            approval::used(
+                context,
+                &identity,
+                Some(&plan.environment),
+                Some(&plan.provider),
+                "move",
+            )
+            .await;
         }
     }
     conclude(context, recent, &inputs, plan, base, provided).await
@@ -146,7 +176,10 @@ fn base(context: &Context, inputs: &Inputs, plan: &Plan, identity: &Identity) ->
         kind: Some(inputs.kind.to_string()),
         provider: Some(plan.provider.clone()),
         environment: Some(plan.environment.clone()),
-        name: plan.existing.is_none().then(|| name.unwrap_or_else(|| mooring_provider::external_name(&owner))),
+        name: plan
+            .existing
+            .is_none()
+            .then(|| name.unwrap_or_else(|| mooring_provider::external_name(&owner))),
         effective: plan.values.clone(),
         not_applied: plan.not_applied.clone(),
         deletion: plan.deletion.clone(),
@@ -175,9 +208,17 @@ async fn identity(
     if known.is_some_and(|record| record.standing != Standing::Gone) {
         return Ok(Ok(annotated.clone()));
     }
-    let of_key = context.engine.ledger().of_key(context.engine.cluster(), inputs.key()).await?;
-    let held = of_key.into_iter().find(|record| !matches!(record.standing, Standing::Gone | Standing::Abandoned));
-    Ok(Ok(held.map_or_else(|| annotated.clone(), |record| record.owner.identity)))
+    let of_key = context
+        .engine
+        .ledger()
+        .of_key(context.engine.cluster(), inputs.key())
+        .await?;
+    let held = of_key
+        .into_iter()
+        .find(|record| !matches!(record.standing, Standing::Gone | Standing::Abandoned));
+    Ok(Ok(
+        held.map_or_else(|| annotated.clone(), |record| record.owner.identity)
+    ))
 }
 
 /// Writes the finalizer and the identity onto the object, where they are missing.
@@ -216,7 +257,10 @@ pub(super) async fn claim_with(
         patch["metadata"]["annotations"] = json!({ names::IDENTITY: identity.as_str() });
     }
     let api = Api::<CloudResource>::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    match api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
+    match api
+        .patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+    {
         Ok(claimed) => Ok(Some(Arc::new(claimed))),
         Err(kube::Error::Api(refused)) if refused.is_conflict() || refused.is_not_found() => Ok(None),
         Err(error) => Err(error),
@@ -232,9 +276,19 @@ async fn conclude(
     base: CloudResourceStatus,
     provided: Provided,
 ) -> Result<Action, Failure> {
-    let Provided { object, report, place, found, account, rotated } = provided;
+    let Provided {
+        object,
+        report,
+        place,
+        found,
+        account,
+        rotated,
+    } = provided;
     let ready_before = status::holds(&inputs.status, condition::READY);
-    let mut status = CloudResourceStatus { memory: report.memory.clone(), ..base };
+    let mut status = CloudResourceStatus {
+        memory: report.memory.clone(),
+        ..base
+    };
     if let Some(written) = &object.status {
         status.conditions.clone_from(&written.conditions);
     }
@@ -242,7 +296,19 @@ async fn conclude(
     let mut ready = report.ready.clone().map(Told::from);
     let mut synced = Told::from(report.synced.clone());
     if report.is_ready() {
-        match publish(context, inputs, plan, &report.bindings, account.as_ref(), place, found, rotated, &status).await? {
+        match publish(
+            context,
+            inputs,
+            plan,
+            &report.bindings,
+            account.as_ref(),
+            place,
+            found,
+            rotated,
+            &status,
+        )
+        .await?
+        {
             Ok(Some((name, revision))) => {
                 status.binding = Some(BindingReference { name });
                 status.binding_revision = Some(revision);
@@ -255,7 +321,9 @@ async fn conclude(
         }
     }
     // A change in place, of one that is in use: it goes on being usable.
-    if let Some(told) = ready.as_mut().filter(|told| !told.is && told.reason == mooring_provider::reason::UPDATING)
+    if let Some(told) = ready
+        .as_mut()
+        .filter(|told| !told.is && told.reason == mooring_provider::reason::UPDATING)
         && ready_before
     {
         told.is = true;
@@ -309,7 +377,16 @@ async fn publish(
     if binding.entries.is_empty() {
         return Ok(Ok(None));
     }
-    write_entries(context, inputs.kind.as_str(), binding.entries, place, found, rotated, status).await
+    write_entries(
+        context,
+        inputs.kind.as_str(),
+        binding.entries,
+        place,
+        found,
+        rotated,
+        status,
+    )
+    .await
 }
 
 /// Writes the entries, counting a revision if they changed.
@@ -324,7 +401,13 @@ pub(super) async fn write_entries(
 ) -> Result<Result<Option<(String, i64)>, Told>, Failure> {
     let type_ = entries.get("type").map_or(kind, |value| value.expose()).to_owned();
     let known = status.binding_revision.unwrap_or_default();
-    let mut content = Content { type_, entries, revision: known.max(1), rotated, pending: false };
+    let mut content = Content {
+        type_,
+        entries,
+        revision: known.max(1),
+        rotated,
+        pending: false,
+    };
     content.revision = match &found {
         Found::Ours(ours) if ours.is_pending() || content.changes(ours) => known.max(ours.revision()) + 1,
         Found::Ours(ours) => known.max(ours.revision()).max(1),
@@ -335,10 +418,14 @@ pub(super) async fn write_entries(
         Ok(Found::Foreign(holder)) => (holder, content.revision),
         Ok(_) => return Ok(Ok(Some((name, content.revision)))),
         // In a namespace that is going nothing can be made; there is nobody left to need it.
-        Err(kube::Error::Api(refused)) if refused.is_forbidden() => return Ok(Err(Told::no("Forbidden", refused.message))),
+        Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
+            return Ok(Err(Told::no("Forbidden", refused.message)));
+        }
         Err(error) => return Err(error.into()),
     };
-    let message = format!("the Secret `{name}` (revision {revision}) belongs to {holder}; remove it, or choose another `secretName`");
+    let message = format!(
+        "the Secret `{name}` (revision {revision}) belongs to {holder}; remove it, or choose another `secretName`"
+    );
     Ok(Err(Told::no("SecretTaken", message)))
 }
 
@@ -370,9 +457,17 @@ async fn announce(context: &Context, object: &CloudResource, new: &CloudResource
         if before == Some(now.reason.as_str()) || same_as_ready || type_ == condition::SYNCED && now.status == "True" {
             continue;
         }
-        let calm = now.status == "True" || matches!(now.reason.as_str(), "Provisioning" | "Updating" | "Settling" | "WaitingFor");
+        let calm = now.status == "True"
+            || matches!(
+                now.reason.as_str(),
+                "Provisioning" | "Updating" | "Settling" | "WaitingFor"
+            );
         let kind = if calm { EventType::Normal } else { EventType::Warning };
-        let note = if now.message.is_empty() { now.reason.clone() } else { now.message.clone() };
+        let note = if now.message.is_empty() {
+            now.reason.clone()
+        } else {
+            now.message.clone()
+        };
         context.event(object, kind, &now.reason, type_, note).await;
     }
 }

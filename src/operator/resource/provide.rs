@@ -68,7 +68,11 @@ pub(super) async fn provide(
         if let Found::Foreign(holder) = &found {
             return Ok(Err(taken(&place, holder)));
         }
-        let account = Account { name, access: plan.consumption.access, password };
+        let account = Account {
+            name,
+            access: plan.consumption.access,
+            password,
+        };
         accounts.push(account.clone());
         accounts.extend(of_binds(context, inputs).await?);
         own = Some(account);
@@ -76,7 +80,8 @@ pub(super) async fn provide(
         match given(context, &place.namespace, name).await? {
             Some(account) => own = Some(account),
             None => {
-                let message = format!("existing.credentialsSecret: there is no Secret `{name}` with username and password");
+                let message =
+                    format!("existing.credentialsSecret: there is no Secret `{name}` with username and password");
                 return Ok(Err(Told::no("SecretNotFound", message)));
             }
         }
@@ -87,21 +92,43 @@ pub(super) async fn provide(
         key: inputs.key().clone(),
     };
     let approvals = Approvals::of(context, identity, Some(&plan.environment), Some(&plan.provider));
-    let lost = object.annotations().get(names::RECREATE).and_then(|value| value.parse::<u32>().ok());
+    let lost = object
+        .annotations()
+        .get(names::RECREATE)
+        .and_then(|value| value.parse::<u32>().ok());
     let incarnation = inputs.record.as_ref().map_or(0, |record| record.memory.incarnation);
     let incarnation = incarnation.max(inputs.status.memory.incarnation);
     let job = Job {
         kind: inputs.kind,
         environment: plan.environment.clone(),
         existing: plan.existing.clone(),
-        want: Want::Present { spec: plan.spec.clone(), accounts, recreate: lost == Some(incarnation) },
+        want: Want::Present {
+            spec: plan.spec.clone(),
+            accounts,
+            recreate: lost == Some(incarnation),
+        },
         may_adopt: approvals.moves_to(&owner.key),
         owner,
     };
-    let ahead = Ahead { context, recent, object: Mutex::new(Arc::clone(object)), base };
-    let report = context.engine.step(connection, &job, &inputs.status.memory, &ahead).await;
+    let ahead = Ahead {
+        context,
+        recent,
+        object: Mutex::new(Arc::clone(object)),
+        base,
+    };
+    let report = context
+        .engine
+        .step(connection, &job, &inputs.status.memory, &ahead)
+        .await;
     let object = ahead.object();
-    Ok(Ok(Provided { object, report, place, found, account: own, rotated: asked.filter(|_| has_accounts) }))
+    Ok(Ok(Provided {
+        object,
+        report,
+        place,
+        found,
+        account: own,
+        rotated: asked.filter(|_| has_accounts),
+    }))
 }
 
 fn taken(place: &Place, holder: &str) -> Told {
@@ -136,7 +163,8 @@ pub(super) async fn credentials(
     }
     let password = new_password();
     entries.extend(secret::credentials(username, &password));
-    let scheme = |engine| serde_json::from_value::<mooring_provider::spec::Engine>(engine).map(|engine| engine.scheme());
+    let scheme =
+        |engine| serde_json::from_value::<mooring_provider::spec::Engine>(engine).map(|engine| engine.scheme());
     let content = Content {
         type_: scheme(spec["engine"].clone()).unwrap_or("database").to_owned(),
         entries,
@@ -156,7 +184,10 @@ pub(super) async fn credentials(
 /// The accounts of those who bind to it and have a password.
 async fn of_binds(context: &Context, inputs: &Inputs) -> kube::Result<Vec<Account>> {
     let mut accounts = Vec::new();
-    let target = relations::Relative { object: Arc::clone(&inputs.object), declaration: inputs.declaration.clone() };
+    let target = relations::Relative {
+        object: Arc::clone(&inputs.object),
+        declaration: inputs.declaration.clone(),
+    };
     for bind in relations::binds(context, inputs.key()) {
         if !relations::consents(&target, bind.key()) || !relations::wants_account(context, &bind) {
             continue;
@@ -164,8 +195,18 @@ async fn of_binds(context: &Context, inputs: &Inputs) -> kube::Result<Vec<Accoun
         if let Found::Ours(ours) = secret::find(context, &place_of(&bind.object)).await?
             && let Some(password) = ours.password()
         {
-            let access = bind.object.spec.bind.as_ref().and_then(|bind| bind.access).unwrap_or(Access::ReadOnly);
-            accounts.push(Account { name: account::of_bind(bind.key()), access, password });
+            let access = bind
+                .object
+                .spec
+                .bind
+                .as_ref()
+                .and_then(|bind| bind.access)
+                .unwrap_or(Access::ReadOnly);
+            accounts.push(Account {
+                name: account::of_bind(bind.key()),
+                access,
+                password,
+            });
         }
     }
     Ok(accounts)
@@ -173,7 +214,10 @@ async fn of_binds(context: &Context, inputs: &Inputs) -> kube::Result<Vec<Accoun
 
 /// The account of something that exists already.
 async fn given(context: &Context, namespace: &str, name: &str) -> kube::Result<Option<Account>> {
-    let Some(secret) = Api::<Secret>::namespaced(context.client.clone(), namespace).get_opt(name).await? else {
+    let Some(secret) = Api::<Secret>::namespaced(context.client.clone(), namespace)
+        .get_opt(name)
+        .await?
+    else {
         return Ok(None);
     };
     let text = |key: &str| String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok();
@@ -202,7 +246,10 @@ impl Ahead<'_> {
 impl WriteAhead for Ahead<'_> {
     async fn write(&self, memory: &Memory) -> mooring_provider::Result<Permission> {
         let object = self.object();
-        let mut written = CloudResourceStatus { memory: memory.clone(), ..self.base.clone() };
+        let mut written = CloudResourceStatus {
+            memory: memory.clone(),
+            ..self.base.clone()
+        };
         let told = Told::no("Provisioning", "the provider is asked to make it");
         for type_ in [condition::READY, condition::SYNCED] {
             status::set(&mut written, type_, &told, object.metadata.generation);

@@ -61,8 +61,12 @@ impl Recent {
     /// Whether the watch brings what we wrote ourselves.
     pub(super) fn is_own(&self, heard: &CloudResource) -> bool {
         let all = self.lock();
-        let Some(written) = all.get(&uid(heard)) else { return false };
-        heard.resource_version().is_some_and(|version| written.own.contains(&version))
+        let Some(written) = all.get(&uid(heard)) else {
+            return false;
+        };
+        heard
+            .resource_version()
+            .is_some_and(|version| written.own.contains(&version))
     }
 
     /// How long ago we wrote it.
@@ -82,7 +86,10 @@ fn uid(object: &CloudResource) -> String {
 
 /// Resource versions of one kind are decimal numbers that grow (a promise of Kubernetes since 1.35, and true before).
 fn version(object: &CloudResource) -> u64 {
-    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default()
+    object
+        .resource_version()
+        .and_then(|version| version.parse().ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -49,7 +49,10 @@ impl Relative {
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.object.status.as_ref().is_some_and(|known| status::holds(known, condition::READY))
+        self.object
+            .status
+            .as_ref()
+            .is_some_and(|known| status::holds(known, condition::READY))
     }
 
     /// What it gives to those that come after it, once it is ready. `entry` is of its Secret.
@@ -57,7 +60,11 @@ impl Relative {
         let (known, kind) = (self.object.status.as_ref()?, self.declaration.declares.kind()?);
         let ready = status::get(known, condition::READY).filter(|ready| ready.status == "True")?;
         if ready.reason == SKIPPED {
-            return Some(Output { kind, external_id: None, network: None });
+            return Some(Output {
+                kind,
+                external_id: None,
+                network: None,
+            });
         }
         let id = known.memory.external_id.clone()?;
         let network = is_dedicated(self).then(|| Network {
@@ -67,11 +74,18 @@ impl Relative {
                 .iter()
                 .flat_map(|ids| ids.split(','))
                 .filter(|id| !id.is_empty())
-                .map(|id| Subnet { zone: None, id: id.to_owned() })
+                .map(|id| Subnet {
+                    zone: None,
+                    id: id.to_owned(),
+                })
                 .collect(),
             security_group: entries.get("security-group-id").filter(|id| !id.is_empty()).cloned(),
         });
-        Some(Output { kind, external_id: Some(id), network })
+        Some(Output {
+            kind,
+            external_id: Some(id),
+            network,
+        })
     }
 }
 
@@ -79,7 +93,10 @@ impl Relative {
 pub(super) fn is_dedicated(relative: &Relative) -> bool {
     relative.declaration.declares == Declares::Resource(Kind::Vpc)
         && relative.object.status.as_ref().is_some_and(|known| {
-            known.effective.iter().any(|value| value.field == "network" && value.value == "dedicated")
+            known
+                .effective
+                .iter()
+                .any(|value| value.field == "network" && value.value == "dedicated")
         })
 }
 
@@ -134,7 +151,9 @@ pub(super) fn consents(target: &Relative, bind: &Key) -> bool {
         .get("shareWith")
         .and_then(|shares| serde_json::from_value(shares.clone()).ok())
         .unwrap_or_default();
-    shares.iter().any(|share| share.admits(&bind.namespace, &bind.application, &bind.component))
+    shares
+        .iter()
+        .any(|share| share.admits(&bind.namespace, &bind.application, &bind.component))
 }
 
 /// The binds to a resource, consented to or not.
@@ -142,7 +161,11 @@ pub(super) fn binds(context: &Context, key: &Key) -> Vec<Relative> {
     let own = format!("{}/{}", key.component, key.name);
     let foreign = format!("{}/{}", key.namespace, key.object_name());
     let mut binds = all(context, |object| {
-        object.spec.bind.as_ref().is_some_and(|bind| bind.to == own || bind.to == foreign)
+        object
+            .spec
+            .bind
+            .as_ref()
+            .is_some_and(|bind| bind.to == own || bind.to == foreign)
     });
     binds.retain(|bind| {
         target(context, &bind.declaration).is_some_and(|(target, _)| match target {
@@ -163,16 +186,24 @@ pub(super) fn dependents(context: &Context, key: &Key) -> Vec<Relative> {
         .into_iter()
         .filter(|other| other.key() != key && declare::after(&other.declaration, &declarations).contains(key))
         .collect();
-    dependents.extend(binds(context, key).into_iter().filter(|bind| bind.key().application != key.application || bind.key().namespace != key.namespace));
+    dependents.extend(
+        binds(context, key)
+            .into_iter()
+            .filter(|bind| bind.key().application != key.application || bind.key().namespace != key.namespace),
+    );
     dependents
 }
 
 /// Whether consumers and dependents need no longer be waited for: somebody said so, or it took too long.
 pub(super) fn is_released(context: &Context, meta: &ObjectMeta) -> bool {
-    let said = meta.annotations.as_ref().is_some_and(|all| all.contains_key(names::RELEASE));
-    said || meta.deletion_timestamp.as_ref().is_some_and(|since| {
-        Timestamp::now().duration_since(since.0).unsigned_abs() >= context.options.patience
-    })
+    let said = meta
+        .annotations
+        .as_ref()
+        .is_some_and(|all| all.contains_key(names::RELEASE));
+    said || meta
+        .deletion_timestamp
+        .as_ref()
+        .is_some_and(|since| Timestamp::now().duration_since(since.0).unsigned_abs() >= context.options.patience)
 }
 
 /// Whether a bind's account is still wanted at its target.

@@ -52,12 +52,18 @@ impl Remains {
                 Ok(match object {
                     Some(object) => Self {
                         status: lenient(object.data.get("status").unwrap_or(&Json::Null)),
-                        spec: object.data.get("spec").and_then(|spec| serde_json::from_value(spec.clone()).ok()),
+                        spec: object
+                            .data
+                            .get("spec")
+                            .and_then(|spec| serde_json::from_value(spec.clone()).ok()),
                         meta: object.metadata,
                     },
                     None => Self {
                         // It went meanwhile: there is nothing left to do.
-                        meta: ObjectMeta { finalizers: None, ..meta.clone() },
+                        meta: ObjectMeta {
+                            finalizers: None,
+                            ..meta.clone()
+                        },
                         status: CloudResourceStatus::default(),
                         spec: None,
                     },
@@ -92,7 +98,12 @@ impl Remains {
             return spec.key(self.namespace());
         }
         let label = |name| self.label(name).unwrap_or_default();
-        Key::new(self.namespace(), label(names::APPLICATION), label(names::COMPONENT), label(names::TRAIT))
+        Key::new(
+            self.namespace(),
+            label(names::APPLICATION),
+            label(names::COMPONENT),
+            label(names::TRAIT),
+        )
     }
 
     fn kind_text(&self) -> Option<String> {
@@ -112,7 +123,9 @@ impl Remains {
     pub(super) fn secret_name(&self) -> String {
         let of_spec = || super::secret_name_of(self.spec.as_ref()?);
         let of_status = || self.status.binding.as_ref().map(|binding| binding.name.clone());
-        of_status().or_else(of_spec).unwrap_or_else(|| self.meta.name.clone().unwrap_or_default())
+        of_status()
+            .or_else(of_spec)
+            .unwrap_or_else(|| self.meta.name.clone().unwrap_or_default())
     }
 
     /// The object, if it can be read.
@@ -155,7 +168,10 @@ fn lenient(status: &Json) -> CloudResourceStatus {
         return whole;
     }
     fn field<T: DeserializeOwned + Default>(status: &Json, name: &str) -> T {
-        status.get(name).and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default()
+        status
+            .get(name)
+            .and_then(|value| serde_json::from_value(value.clone()).ok())
+            .unwrap_or_default()
     }
     CloudResourceStatus {
         observed_generation: field(status, "observedGeneration"),
@@ -194,7 +210,10 @@ mod tests {
             "externalId": "rm-1", "provider": "p", "incarnation": 2, "wasReady": true, "effective": "nonsense",
             "deletion": {"policy": "Recycle"},
         }));
-        assert_eq!(status.memory.external_id.map(|id| id.to_string()).as_deref(), Some("rm-1"));
+        assert_eq!(
+            status.memory.external_id.map(|id| id.to_string()).as_deref(),
+            Some("rm-1")
+        );
         assert_eq!((status.memory.incarnation, status.provider.as_deref()), (2, Some("p")));
         assert!(status.deletion.is_some() && status.effective.is_empty());
     }

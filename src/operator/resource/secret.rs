@@ -33,7 +33,9 @@ pub(super) struct Ours {
 
 impl std::fmt::Debug for Ours {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ours").field("name", &self.secret.metadata.name).finish_non_exhaustive()
+        f.debug_struct("Ours")
+            .field("name", &self.secret.metadata.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +80,10 @@ impl Ours {
     /// The password in it, if it is one of our making. Whatever somebody wrote over it is replaced.
     pub(super) fn password(&self) -> Option<SecretString> {
         let text = String::from_utf8(self.secret.data.as_ref()?.get("password")?.0.clone()).ok()?;
-        let ours = text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        let ours = text.len() == 24
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
         ours.then(|| text.into())
     }
 
@@ -94,7 +99,9 @@ impl Ours {
 
     /// How often its data changed.
     pub(super) fn revision(&self) -> i64 {
-        self.annotation(names::BINDING_REVISION).and_then(|text| text.parse().ok()).unwrap_or_default()
+        self.annotation(names::BINDING_REVISION)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default()
     }
 
     /// Its entries.
@@ -106,13 +113,28 @@ impl Ours {
 /// The entries of a Secret. Everything counts as secret but what is known to be none.
 pub(super) fn entries(secret: &Secret) -> Bindings {
     const PLAIN: [&str; 13] = [
-        "type", "provider", "host", "port", "database", "ca.crt", "network-id", "subnet-ids", "cidr",
-        "security-group-id", "endpoint", "project", "store",
+        "type",
+        "provider",
+        "host",
+        "port",
+        "database",
+        "ca.crt",
+        "network-id",
+        "subnet-ids",
+        "cidr",
+        "security-group-id",
+        "endpoint",
+        "project",
+        "store",
     ];
     let data = secret.data.iter().flatten();
     data.filter_map(|(key, value)| {
         let text = String::from_utf8(value.0.clone()).ok()?;
-        let value = if PLAIN.contains(&key.as_str()) { Value::Plain(text) } else { Value::Secret(text.into()) };
+        let value = if PLAIN.contains(&key.as_str()) {
+            Value::Plain(text)
+        } else {
+            Value::Secret(text.into())
+        };
         Some((key.clone(), value))
     })
     .collect()
@@ -161,12 +183,17 @@ impl Content {
         let data = ours.secret.data.as_ref();
         data.map_or(0, BTreeMap::len) == self.entries.len()
             && self.entries.iter().all(|(key, value)| {
-                data.and_then(|data| data.get(key)).is_some_and(|bytes| bytes.0 == value.expose().as_bytes())
+                data.and_then(|data| data.get(key))
+                    .is_some_and(|bytes| bytes.0 == value.expose().as_bytes())
             })
             && ours.is_pending() == self.pending
             && ours.rotated() == self.rotated.as_deref()
             && ours.revision() == self.revision
-            && ours.secret.owner_references().iter().any(|owner| owner.uid == place.owner.uid)
+            && ours
+                .secret
+                .owner_references()
+                .iter()
+                .any(|owner| owner.uid == place.owner.uid)
     }
 
     /// Whether its data differs from the Secret's.
@@ -174,7 +201,8 @@ impl Content {
         let data = ours.secret.data.as_ref();
         data.map_or(0, BTreeMap::len) != self.entries.len()
             || self.entries.iter().any(|(key, value)| {
-                data.and_then(|data| data.get(key)).is_none_or(|bytes| bytes.0 != value.expose().as_bytes())
+                data.and_then(|data| data.get(key))
+                    .is_none_or(|bytes| bytes.0 != value.expose().as_bytes())
             })
     }
 
@@ -198,7 +226,12 @@ impl Content {
                 ..ObjectMeta::default()
             },
             type_: Some(type_.map_or_else(|| format!("servicebinding.io/{}", self.type_), str::to_owned)),
-            data: Some(self.entries.iter().map(|(key, value)| (key.clone(), bytes(value))).collect()),
+            data: Some(
+                self.entries
+                    .iter()
+                    .map(|(key, value)| (key.clone(), bytes(value)))
+                    .collect(),
+            ),
             ..Secret::default()
         }
     }
@@ -238,9 +271,14 @@ pub(super) async fn put(context: &Context, place: &Place, found: Found, content:
 
 /// Deletes the Secret if it is ours.
 pub(super) async fn remove(context: &Context, place: &Place) -> kube::Result<()> {
-    let Found::Ours(ours) = find(context, place).await? else { return Ok(()) };
+    let Found::Ours(ours) = find(context, place).await? else {
+        return Ok(());
+    };
     let parameters = DeleteParams {
-        preconditions: Some(Preconditions { uid: ours.secret.uid(), resource_version: None }),
+        preconditions: Some(Preconditions {
+            uid: ours.secret.uid(),
+            resource_version: None,
+        }),
         ..DeleteParams::default()
     };
     match place.api(context).delete(&place.name, &parameters).await {
@@ -253,7 +291,10 @@ pub(super) async fn remove(context: &Context, place: &Place) -> kube::Result<()>
 pub(super) fn credentials(username: &str, password: &SecretString) -> Bindings {
     [
         ("username".to_owned(), Value::Plain(username.to_owned())),
-        ("password".to_owned(), Value::Secret(password.expose_secret().to_owned().into())),
+        (
+            "password".to_owned(),
+            Value::Secret(password.expose_secret().to_owned().into()),
+        ),
     ]
     .into()
 }

@@ -36,17 +36,28 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn yes(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { is: true, reason: reason.into(), message: message.into() }
+        Self {
+            is: true,
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 
     pub(super) fn no(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { is: false, ..Self::yes(reason, message) }
+        Self {
+            is: false,
+            ..Self::yes(reason, message)
+        }
     }
 }
 
 impl From<crate::engine::State> for Told {
     fn from(state: crate::engine::State) -> Self {
-        Self { is: state.is, reason: state.reason.to_owned(), message: state.message }
+        Self {
+            is: state.is,
+            reason: state.reason.to_owned(),
+            message: state.message,
+        }
     }
 }
 
@@ -144,7 +155,11 @@ pub(super) async fn swap(
     let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
     // What cannot be read can still be told why, and be torn down.
     let api = Api::<DeserializeGuard<CloudResource>>::namespaced(context.client.clone(), &namespace);
-    let remembered = object.status.as_ref().map(|status| status.memory.clone()).unwrap_or_default();
+    let remembered = object
+        .status
+        .as_ref()
+        .map(|status| status.memory.clone())
+        .unwrap_or_default();
     let mut version = object.resource_version();
     for _ in 0..4 {
         let types = TypeMeta::resource::<CloudResource>();
@@ -168,13 +183,20 @@ pub(super) async fn swap(
             Err(kube::Error::Api(refused)) if refused.is_not_found() => return Ok(Written::Overtaken),
             Err(error) => return Err(error),
         }
-        let Some(fresh) = api.get_opt(&name).await? else { return Ok(Written::Overtaken) };
+        let Some(fresh) = api.get_opt(&name).await? else {
+            return Ok(Written::Overtaken);
+        };
         let same = fresh.uid() == object.uid()
             && fresh.meta().generation == object.meta().generation
             && fresh.meta().deletion_timestamp == object.meta().deletion_timestamp
             && fresh.annotations() == object.annotations()
             && fresh.0.as_ref().is_ok_and(|fresh| {
-                fresh.status.as_ref().map(|status| status.memory.clone()).unwrap_or_default() == remembered
+                fresh
+                    .status
+                    .as_ref()
+                    .map(|status| status.memory.clone())
+                    .unwrap_or_default()
+                    == remembered
             });
         if !same {
             return Ok(Written::Overtaken);

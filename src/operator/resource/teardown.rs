@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, ResourceExt,
     api::{Patch, PatchParams},
     runtime::controller::Action,
 };
@@ -49,7 +49,13 @@ struct Going<'a> {
 
 /// Takes the next step of a teardown.
 pub(super) async fn reconcile(context: &Context, recent: &Recent, remains: &Remains) -> Result<Action, Failure> {
-    if !remains.meta.finalizers.iter().flatten().any(|name| name == names::FINALIZER) {
+    if !remains
+        .meta
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|name| name == names::FINALIZER)
+    {
         return Ok(Action::await_change());
     }
     let identity = remains.annotation(names::IDENTITY).map(Identity::new);
@@ -60,12 +66,30 @@ pub(super) async fn reconcile(context: &Context, recent: &Recent, remains: &Rema
     if record.as_ref().is_some_and(|record| !remains.is_of(&record.owner.key)) {
         // An identity that was copied: what it names is another declaration's.
         record = None;
-        let nothing = Going { context, recent, remains, identity: None, record, key: remains.key(None), kind: None };
+        let nothing = Going {
+            context,
+            recent,
+            remains,
+            identity: None,
+            record,
+            key: remains.key(None),
+            kind: None,
+        };
         return nothing.let_go().await;
     }
     let key = remains.key(record.as_ref());
     let kind = remains.kind().or_else(|| record.as_ref().map(|record| record.kind));
-    Going { context, recent, remains, identity, record, key, kind }.step().await
+    Going {
+        context,
+        recent,
+        remains,
+        identity,
+        record,
+        key,
+        kind,
+    }
+    .step()
+    .await
 }
 
 impl Going<'_> {
@@ -79,7 +103,12 @@ impl Going<'_> {
     }
 
     fn environment(&self) -> Option<String> {
-        let of_record = || self.record.as_ref().map(|record| record.environment.clone()).filter(|name| !name.is_empty());
+        let of_record = || {
+            self.record
+                .as_ref()
+                .map(|record| record.environment.clone())
+                .filter(|name| !name.is_empty())
+        };
         self.status().environment.clone().or_else(of_record)
     }
 
@@ -110,7 +139,10 @@ impl Going<'_> {
             return self.bind().await;
         }
         let nothing_made = self.identity.is_none() && self.record.is_none() && self.external_id().is_none();
-        let is_gone = self.record.as_ref().is_some_and(|record| record.standing == Standing::Gone)
+        let is_gone = self
+            .record
+            .as_ref()
+            .is_some_and(|record| record.standing == Standing::Gone)
             && self.status().memory.intent.is_none();
         if nothing_made || is_gone && self.status().memory.incarnation <= self.incarnation() {
             return self.let_go().await;
@@ -127,8 +159,15 @@ impl Going<'_> {
     }
 
     fn until(&self) -> String {
-        let since = self.remains.meta.deletion_timestamp.as_ref().map_or_else(Timestamp::now, |since| since.0);
-        let until = since.saturating_add(self.context.options.patience).unwrap_or(Timestamp::MAX);
+        let since = self
+            .remains
+            .meta
+            .deletion_timestamp
+            .as_ref()
+            .map_or_else(Timestamp::now, |since| since.0);
+        let until = since
+            .saturating_add(self.context.options.patience)
+            .unwrap_or(Timestamp::MAX);
         let until = until.strftime("%Y-%m-%dT%H:%M:%SZ");
         let release = names::RELEASE;
         format!("it goes on without them at {until}, or at once with the annotation {release}=true")
@@ -139,8 +178,15 @@ impl Going<'_> {
         if consumers.is_empty() || self.released() {
             return None;
         }
-        let list: Vec<_> = consumers.iter().map(|one| format!("{} {}", one.kind, one.name)).collect();
-        let message = format!("{} still use it and are being unbound; {}", list.join(", "), self.until());
+        let list: Vec<_> = consumers
+            .iter()
+            .map(|one| format!("{} {}", one.kind, one.name))
+            .collect();
+        let message = format!(
+            "{} still use it and are being unbound; {}",
+            list.join(", "),
+            self.until()
+        );
         Some(Told::yes("WaitingForConsumers", message))
     }
 
@@ -166,10 +212,16 @@ impl Going<'_> {
 
     /// A bind goes once its account is dropped, which is its target's to do, or its target goes itself.
     async fn bind(&self) -> Result<Action, Failure> {
-        let declaration = self.remains.spec.as_ref().and_then(|spec| Declaration::from_spec(&self.key.namespace, spec));
+        let declaration = self
+            .remains
+            .spec
+            .as_ref()
+            .and_then(|spec| Declaration::from_spec(&self.key.namespace, spec));
         let target = declaration.and_then(|declaration| relations::target(self.context, &declaration)?.1);
         let target = target.filter(|target| !target.is_deleting() && !self.released());
-        let identity = target.as_ref().and_then(|target| target.object.annotations().get(names::IDENTITY).cloned());
+        let identity = target
+            .as_ref()
+            .and_then(|target| target.object.annotations().get(names::IDENTITY).cloned());
         if let Some(identity) = identity {
             let told = self.context.engine.ledger().told(&Identity::new(identity)).await?;
             if told.contains_key(&super::account::of_bind(&self.key)) {
@@ -193,14 +245,21 @@ impl Going<'_> {
 
     async fn provider_step(&mut self) -> Result<Action, Failure> {
         let engine = &self.context.engine;
-        let Some(identity) = self.identity.clone().or_else(|| self.record.as_ref().map(|record| record.owner.identity.clone())) else {
+        let Some(identity) = self
+            .identity
+            .clone()
+            .or_else(|| self.record.as_ref().map(|record| record.owner.identity.clone()))
+        else {
             return self.let_go().await;
         };
         if self.record.is_none() && self.provider().is_none() {
             // Nobody remembers where it was made: every account that is connected is asked for what it has of ours.
             for connection in engine.connections().all() {
                 if let Err(error) = engine.prove(&connection).await {
-                    let message = format!("ProviderConfig `{}` cannot tell whether it is there: {error}", connection.name);
+                    let message = format!(
+                        "ProviderConfig `{}` cannot tell whether it is there: {error}",
+                        connection.name
+                    );
                     return self.wait(Told::yes("ProviderNotReady", message), WAITING).await;
                 }
             }
@@ -209,7 +268,10 @@ impl Going<'_> {
                 return self.let_go().await;
             }
         }
-        let (Some(kind), Some(provider)) = (self.kind.or_else(|| self.record.as_ref().map(|r| r.kind)), self.provider()) else {
+        let (Some(kind), Some(provider)) = (
+            self.kind.or_else(|| self.record.as_ref().map(|r| r.kind)),
+            self.provider(),
+        ) else {
             return self.let_go().await;
         };
         let Some(connection) = engine.connections().get(&provider) else {
@@ -223,7 +285,10 @@ impl Going<'_> {
         let environment = self.environment().unwrap_or_default();
         let approvals = Approvals::of(self.context, &identity, Some(&environment), Some(&provider));
         let want = match self.existing() {
-            Some(_) => Want::Absent { per_hour: None, approved: true },
+            Some(_) => Want::Absent {
+                per_hour: None,
+                approved: true,
+            },
             None => self.want(kind, &environment, approvals.delete()).await?,
         };
         if matches!(want, Want::Retained { .. }) && self.external_id().is_none() {
@@ -239,14 +304,32 @@ impl Going<'_> {
         let in_flight = self.external_id().is_none() && !self.status().memory.was_ready;
         let want = if in_flight && matches!(want, Want::Retained { .. }) {
             // It was never ready, so there is nothing in it to retain.
-            Want::Absent { per_hour: None, approved: true }
+            Want::Absent {
+                per_hour: None,
+                approved: true,
+            }
         } else {
             want
         };
-        let owner = Owner { cluster: engine.cluster().clone(), identity: identity.clone(), key: self.key.clone() };
-        let job = Job { owner, kind, environment: environment.clone(), existing: self.existing(), want, may_adopt: false };
+        let owner = Owner {
+            cluster: engine.cluster().clone(),
+            identity: identity.clone(),
+            key: self.key.clone(),
+        };
+        let job = Job {
+            owner,
+            kind,
+            environment: environment.clone(),
+            existing: self.existing(),
+            want,
+            may_adopt: false,
+        };
         let report = engine.step(&connection, &job, &self.memory(), &()).await;
-        if report.ready.as_ref().is_some_and(|ready| ready.reason == reason::OWNED_ELSEWHERE) {
+        if report
+            .ready
+            .as_ref()
+            .is_some_and(|ready| ready.reason == reason::OWNED_ELSEWHERE)
+        {
             self.context
                 .event(
                     &self.remains.object(),
@@ -286,7 +369,9 @@ impl Going<'_> {
     async fn want(&self, kind: Kind, environment: &str, approved: bool) -> Result<Want, Failure> {
         let cluster = self.context.options.cluster.as_deref().unwrap_or_default();
         let object = self.remains.readable();
-        let declaration = object.as_ref().and_then(|object| Declaration::from_spec(&self.key.namespace, &object.spec));
+        let declaration = object
+            .as_ref()
+            .and_then(|object| Declaration::from_spec(&self.key.namespace, &object.spec));
         let inputs = match (object, declaration) {
             (Some(object), Some(declaration)) => {
                 Some(dereference::dereference(self.context, Arc::new(object), declaration, kind).await?)
@@ -295,10 +380,29 @@ impl Going<'_> {
         };
         let known = self.status().deletion.as_ref();
         let (plan, why) = validate::deletion_of(inputs.as_ref().ok_or(kind), cluster, known);
-        let per_hour = self.context.stores.environments.get(None, environment).and_then(|guard| {
-            guard.0.as_ref().ok()?.spec.settings.limits.deletes_per_hour.get(kind).copied()
-        });
-        let since = self.remains.meta.deletion_timestamp.as_ref().map_or_else(Timestamp::now, |since| since.0);
+        let per_hour = self
+            .context
+            .stores
+            .environments
+            .get(None, environment)
+            .and_then(|guard| {
+                guard
+                    .0
+                    .as_ref()
+                    .ok()?
+                    .spec
+                    .settings
+                    .limits
+                    .deletes_per_hour
+                    .get(kind)
+                    .copied()
+            });
+        let since = self
+            .remains
+            .meta
+            .deletion_timestamp
+            .as_ref()
+            .map_or_else(Timestamp::now, |since| since.0);
         Ok(match plan.policy {
             DeletionPolicy::Delete => Want::Absent { per_hour, approved },
             DeletionPolicy::Recycle => Want::Parked {
@@ -307,24 +411,48 @@ impl Going<'_> {
                     .unwrap_or(Timestamp::MAX),
                 backup: plan.final_backup,
             },
-            DeletionPolicy::Retain => Want::Retained { reason: format!("deletionPolicy Retain, by {why}") },
+            DeletionPolicy::Retain => Want::Retained {
+                reason: format!("deletionPolicy Retain, by {why}"),
+            },
         })
     }
 
     /// Given up on by an SRE's word: it is on record, and nothing is called.
     async fn abandon(&mut self) -> Result<Action, Failure> {
-        let Some(identity) = self.identity.clone() else { return self.let_go().await };
+        let Some(identity) = self.identity.clone() else {
+            return self.let_go().await;
+        };
         let (environment, provider) = (self.environment(), self.provider());
         let reason = "given up on, as an SRE approved; it may still exist at the provider";
         if let Some(record) = self.record.take() {
-            let memory = Memory { external_id: self.status().memory.external_id.clone().or(record.memory.external_id.clone()), ..record.memory.clone() };
-            let record = Record { standing: Standing::Abandoned, reason: Some(reason.to_owned()), memory, ..record };
+            let memory = Memory {
+                external_id: self
+                    .status()
+                    .memory
+                    .external_id
+                    .clone()
+                    .or(record.memory.external_id.clone()),
+                ..record.memory.clone()
+            };
+            let record = Record {
+                standing: Standing::Abandoned,
+                reason: Some(reason.to_owned()),
+                memory,
+                ..record
+            };
             self.context.engine.ledger().put(&record).await?;
             if record.memory.external_id.is_some() {
                 retained::record(self.context, &record, RetainedStanding::Abandoned).await?;
             }
         }
-        approval::used(self.context, &identity, environment.as_deref(), provider.as_deref(), "abandon").await;
+        approval::used(
+            self.context,
+            &identity,
+            environment.as_deref(),
+            provider.as_deref(),
+            "abandon",
+        )
+        .await;
         self.let_go().await
     }
 
@@ -350,9 +478,16 @@ impl Going<'_> {
             { "op": "remove", "path": path },
         ]))
         .expect("a JSON patch");
-        let (name, namespace) = (meta.name.clone().unwrap_or_default(), meta.namespace.clone().unwrap_or_default());
-        let api = Api::<kube::core::PartialObjectMeta<CloudResource>>::namespaced(self.context.client.clone(), &namespace);
-        match api.patch_metadata(&name, &PatchParams::default(), &Patch::<()>::Json(patch)).await {
+        let (name, namespace) = (
+            meta.name.clone().unwrap_or_default(),
+            meta.namespace.clone().unwrap_or_default(),
+        );
+        let api =
+            Api::<kube::core::PartialObjectMeta<CloudResource>>::namespaced(self.context.client.clone(), &namespace);
+        match api
+            .patch_metadata(&name, &PatchParams::default(), &Patch::<()>::Json(patch))
+            .await
+        {
             Ok(_) => {}
             Err(kube::Error::Api(refused)) if refused.is_not_found() => {}
             // Another finalizer came or went meanwhile.

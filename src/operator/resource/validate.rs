@@ -1,9 +1,6 @@
 //! The second step: whether, and as what, a CloudResource may be provided. No I/O.
 
-use mooring_provider::{
-    ExternalId, Kind,
-    spec::Selector,
-};
+use mooring_provider::{ExternalId, Kind, spec::Selector};
 use serde_json::Value as Json;
 
 use super::{INVALID_NAME, dereference::Inputs, status::Told};
@@ -74,7 +71,8 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
     }
     let (environment, object) = inputs.environment.as_ref().map_err(told)?;
     let spec = &object.spec;
-    effective::admit(environment, spec, &key.namespace, &inputs.labels, inputs.kind).map_err(|problem| told(&problem))?;
+    effective::admit(environment, spec, &key.namespace, &inputs.labels, inputs.kind)
+        .map_err(|problem| told(&problem))?;
     if spec.identity_scope == IdentityScope::Environment {
         let message = format!(
             "Environment `{environment}` has `identityScope: environment`, which the operator does not serve yet; an \
@@ -82,9 +80,16 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
         );
         return Err(Told::no("Unsupported", message));
     }
-    let pinned = inputs.status.provider.clone().or_else(|| inputs.record.as_ref().map(|record| record.provider.clone()));
+    let pinned = inputs
+        .status
+        .provider
+        .clone()
+        .or_else(|| inputs.record.as_ref().map(|record| record.provider.clone()));
     let pinned = pinned.filter(|_| inputs.is_provisioned());
-    let (provider, moved) = match (effective::server(environment, spec, inputs.kind).map_err(|problem| told(&problem))?, pinned) {
+    let (provider, moved) = match (
+        effective::server(environment, spec, inputs.kind).map_err(|problem| told(&problem))?,
+        pinned,
+    ) {
         (Server::Nobody, None) => return Ok(Verdict::Skip(environment.clone())),
         (Server::Config(name), None) => (name, None),
         (Server::Config(name), Some(pinned)) if name == pinned => (name, None),
@@ -106,8 +111,15 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
         );
         return Err(Told::no("ProviderNotFound", message));
     };
+    if config.metadata.deletion_timestamp.is_some() && !inputs.is_provisioned() {
+        let message = format!("ProviderConfig `{provider}` is being deleted; nothing new is made there");
+        return Err(Told::no("ProviderNotReady", message));
+    }
     let Some((provider_type, _)) = config.spec.provider() else {
-        return Err(Told::no("ProviderNotFound", format!("ProviderConfig `{provider}` names no type of provider")));
+        return Err(Told::no(
+            "ProviderNotFound",
+            format!("ProviderConfig `{provider}` names no type of provider"),
+        ));
     };
     let region = config.status.as_ref().and_then(|status| status.region.clone());
     let region = region.or_else(|| config.spec.region().map(str::to_owned));
@@ -131,7 +143,10 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
     let resolved = resolved.map_err(|unresolved| match unresolved {
         Unresolved::Invalid(problems) => all_of(&problems),
         Unresolved::Awaits(keys) => {
-            let keys = keys.iter().map(|key| format!("{}/{}", key.component, key.name)).collect::<Vec<_>>();
+            let keys = keys
+                .iter()
+                .map(|key| format!("{}/{}", key.component, key.name))
+                .collect::<Vec<_>>();
             Told::no("WaitingFor", format!("{} must be ready first", keys.join(", ")))
         }
     })?;
@@ -158,7 +173,10 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
 
 fn all_of(problems: &[Problem]) -> Told {
     let reason = problems.first().map_or(reason::INVALID_SPEC, |problem| problem.reason);
-    Told::no(reason, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    Told::no(
+        reason,
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    )
 }
 
 fn plan(environment: &str, provider: String, resolved: Effective, but: Option<Told>) -> Plan {
@@ -166,7 +184,9 @@ fn plan(environment: &str, provider: String, resolved: Effective, but: Option<To
     Plan {
         environment: environment.to_owned(),
         provider,
-        existing: existing.or_else(|| shared_network(resolved.kind, &resolved.spec)).map(ExternalId::new),
+        existing: existing
+            .or_else(|| shared_network(resolved.kind, &resolved.spec))
+            .map(ExternalId::new),
         credentials_secret: resolved.existing.and_then(|existing| existing.credentials_secret),
         deletion: Some(remembered(&resolved.deletion)),
         consumption: resolved.consumption,
@@ -179,12 +199,18 @@ fn plan(environment: &str, provider: String, resolved: Effective, but: Option<To
 
 /// A shared network is there already and is not ours.
 fn shared_network(kind: Kind, spec: &Json) -> Option<String> {
-    (kind == Kind::Vpc).then(|| spec["shared"]["id"].as_str().map(str::to_owned)).flatten()
+    (kind == Kind::Vpc)
+        .then(|| spec["shared"]["id"].as_str().map(str::to_owned))
+        .flatten()
 }
 
 /// A deletion plan as it is kept in the status.
 pub(super) fn remembered(plan: &DeletionPlan) -> Deletion {
-    Deletion { policy: Some(plan.policy), after: Some(plan.after), final_backup: Some(plan.final_backup) }
+    Deletion {
+        policy: Some(plan.policy),
+        after: Some(plan.after),
+        final_backup: Some(plan.final_backup),
+    }
 }
 
 /// What is already there counts no more against the number, and against the storage only by what it grows.
@@ -200,13 +226,27 @@ fn within_limits(
     let applied = inputs.status.memory.applied.as_ref();
     let had: Option<mooring_provider::Bytes> =
         applied.and_then(|spec| serde_json::from_value(spec.get("storage")?.clone()).ok());
-    let usage = if inputs.is_provisioned() { Usage { count: 0, ..inputs.usage } } else { inputs.usage };
+    let usage = if inputs.is_provisioned() {
+        Usage {
+            count: 0,
+            ..inputs.usage
+        }
+    } else {
+        inputs.usage
+    };
     if had.is_some() && had >= resolved.storage {
         return Ok(());
     }
     let key = inputs.key();
-    effective::within_limits(environment, settings, &key.namespace, inputs.kind, usage, resolved.storage)
-        .map_err(|problem| told(&problem.within(&key.component, &key.name)))
+    effective::within_limits(
+        environment,
+        settings,
+        &key.namespace,
+        inputs.kind,
+        usage,
+        resolved.storage,
+    )
+    .map_err(|problem| told(&problem.within(&key.component, &key.name)))
 }
 
 /// What runs, kept as it was last carried out.
@@ -214,15 +254,30 @@ fn as_it_was(inputs: &Inputs, but: Told) -> Option<Plan> {
     let record = inputs.record.as_ref();
     let memory = &inputs.status.memory;
     let spec = memory.applied.clone().or_else(|| record?.memory.applied.clone())?;
-    let provider = inputs.status.provider.clone().or_else(|| record.map(|record| record.provider.clone()))?;
+    let provider = inputs
+        .status
+        .provider
+        .clone()
+        .or_else(|| record.map(|record| record.provider.clone()))?;
     let properties = &inputs.declaration.properties;
-    let existing = properties.get("existing").and_then(|existing| existing["id"].as_str()).map(str::to_owned);
-    let credentials = properties.get("existing").and_then(|existing| existing["credentialsSecret"].as_str());
-    let environment = inputs.status.environment.clone().or_else(|| record.map(|record| record.environment.clone()))?;
+    let existing = properties
+        .get("existing")
+        .and_then(|existing| existing["id"].as_str())
+        .map(str::to_owned);
+    let credentials = properties
+        .get("existing")
+        .and_then(|existing| existing["credentialsSecret"].as_str());
+    let environment = inputs
+        .status
+        .environment
+        .clone()
+        .or_else(|| record.map(|record| record.environment.clone()))?;
     Some(Plan {
         environment,
         provider,
-        existing: existing.or_else(|| shared_network(inputs.kind, &spec)).map(ExternalId::new),
+        existing: existing
+            .or_else(|| shared_network(inputs.kind, &spec))
+            .map(ExternalId::new),
         credentials_secret: credentials.map(str::to_owned),
         deletion: inputs.status.deletion.clone(),
         consumption: Consumption::of(
@@ -240,9 +295,17 @@ fn as_it_was(inputs: &Inputs, but: Told) -> Option<Plan> {
 
 /// What becomes of a resource that goes: by its Environment if that is there, else by what was remembered, else the
 /// safest there is.
-pub(super) fn deletion_of(inputs: Result<&Inputs, Kind>, cluster: &str, known: Option<&Deletion>) -> (DeletionPlan, &'static str) {
+pub(super) fn deletion_of(
+    inputs: Result<&Inputs, Kind>,
+    cluster: &str,
+    known: Option<&Deletion>,
+) -> (DeletionPlan, &'static str) {
     let fallback = |kind: Kind| DeletionPlan {
-        policy: if kind.bears_data() { DeletionPolicy::Retain } else { DeletionPolicy::Delete },
+        policy: if kind.bears_data() {
+            DeletionPolicy::Retain
+        } else {
+            DeletionPolicy::Delete
+        },
         after: mooring_provider::Span::new(std::time::Duration::from_secs(7 * 86_400)),
         final_backup: true,
     };
@@ -252,7 +315,11 @@ pub(super) fn deletion_of(inputs: Result<&Inputs, Kind>, cluster: &str, known: O
     };
     let now = inputs.ok().and_then(|inputs| {
         let (_, environment) = inputs.environment.as_ref().ok()?;
-        let config = inputs.status.provider.as_ref().and_then(|name| inputs.providers.get(name));
+        let config = inputs
+            .status
+            .provider
+            .as_ref()
+            .and_then(|name| inputs.providers.get(name));
         let region = config.and_then(|config| config.spec.region());
         let settings = effective::settings(&environment.spec, region, cluster).ok()?;
         let properties = &inputs.declaration.properties;
@@ -269,7 +336,9 @@ pub(super) fn deletion_of(inputs: Result<&Inputs, Kind>, cluster: &str, known: O
     match (now, known) {
         // Whichever is stricter: a policy that the environment enforces is known from when it was resolved.
         (Some(plan), known) => {
-            let policy = known.and_then(|known| known.policy).map_or(plan.policy, |known| known.max(plan.policy));
+            let policy = known
+                .and_then(|known| known.policy)
+                .map_or(plan.policy, |known| known.max(plan.policy));
             (DeletionPlan { policy, ..plan }, "its Environment")
         }
         (None, Some(known)) => {
