@@ -4,3 +4,8 @@ pub mod api;
 pub mod engine;
 pub mod ledger;
 pub mod local;
+
+/// The providers of this build.
+pub fn registrations() -> Vec<mooring_provider::Registration> {
+    vec![mooring_provider_mock::register()]
+}
