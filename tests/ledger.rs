@@ -2,7 +2,7 @@
 
 mod support;
 
-#[path = "ledger/cases.rs"]
+#[path = "ledger/cases/mod.rs"]
 mod cases;
 #[path = "ledger/trouble.rs"]
 mod trouble;
@@ -64,6 +64,7 @@ suite! {
     put_leaves_the_intent_alone,
     put_never_goes_back,
     put_does_not_forget_what_was_made,
+    what_is_being_deleted_may_forget_that_it_was_ready,
     deletions_count_each_identity_once,
     audits_come_latest_first,
     what_was_told_is_kept_by_account,

@@ -16,7 +16,7 @@ pub mod names;
 pub mod properties;
 mod provider_config;
 mod retained_resource;
-pub mod schema;
+mod schema;
 mod status;
 
 use std::path::Path;
@@ -35,6 +35,7 @@ pub use provider_config::{
     CredentialsReference, ProviderConfig, ProviderConfigSpec, ProviderConfigStatus, SecretReference,
 };
 pub use retained_resource::{RetainedResource, RetainedResourceSpec, RetainedResourceStatus, RetainedStanding};
+pub use schema::{FreeForm, PROVIDERS, PerKind, PerProvider};
 pub use status::{BindingReference, CloudResourceStatus, EffectiveValue, Origin, condition};
 
 /// The definitions of our own kinds.

@@ -155,13 +155,9 @@ pub(super) fn port(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 65535 })
 }
 
-/// An optional port.
-pub(super) fn optional_port(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 65535, "nullable": true })
-}
-
-/// Bounds what a type left unbounded, without which the API server puts no price on a CEL rule and refuses it, and
-/// drops the formats that it does not know and warns of.
+/// Bounds what a type left unbounded, without which the API server puts no price on a CEL rule and refuses it. Drops
+/// the formats that it does not know and warns of, and `nullable`: what has no value is left out, and a rule that asks
+/// `has()` shall not meet a null.
 pub(super) fn settle(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let Some(schema) = version
@@ -187,6 +183,7 @@ fn bound(schema: &mut Json) {
     {
         object.remove("format");
     }
+    object.remove("nullable");
     match object.get("type").and_then(Json::as_str) {
         Some("string") if !object.contains_key("enum") && object.get("format").is_none() => {
             object.entry("maxLength").or_insert(1024.into());

@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 
 use super::{
     batch::Batcher,
-    budget::{Budget, Priority},
+    budget::{Budget, Permit, Priority},
 };
 
 /// How many calls one account takes at once while nothing was throttled.
@@ -102,6 +102,7 @@ impl Connection {
             batcher: Arc::clone(&self.batchers[&kind]),
             budget: self.budget.clone(),
             priority,
+            reserved: Mutex::default(),
         })
     }
 
@@ -222,6 +223,7 @@ pub struct Metered {
     batcher: Arc<Batcher>,
     budget: Budget,
     priority: Priority,
+    reserved: Mutex<Option<Permit>>,
 }
 
 impl Counted {
@@ -235,8 +237,19 @@ impl Counted {
 }
 
 impl Metered {
-    async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+    /// Waits for the right to make the next call. A create is written down only when it can be sent at once, so that
+    /// a throttled account does not use up its deadline.
+    pub(super) async fn reserve(&self) {
         let permit = self.budget.acquire(self.priority).await;
+        *self.reserved.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
+    }
+
+    async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let permit = match reserved {
+            Some(permit) => permit,
+            None => self.budget.acquire(self.priority).await,
+        };
         let result = call.await;
         drop(permit);
         match &result {

@@ -11,9 +11,13 @@ mod backoff;
 mod batch;
 pub mod binding;
 mod budget;
+pub mod builtin;
 mod clock;
 mod connection;
+pub mod declare;
+pub mod effective;
 mod inventory;
+pub mod problem;
 mod secret;
 mod step;
 

@@ -151,7 +151,7 @@ impl Engine {
         let now = self.clock.now();
         let (goal, hash) = self.goal(job, memory).await?;
         let claim = claim(job, &record.name, memory, &capability, &hash, now);
-        let journal = write_ahead::Intents::new(self, &record, memory, &hash, write_ahead, capability.grace());
+        let journal = write_ahead::Intents::new(self, &adapter, &record, memory, &hash, write_ahead);
         let outcome = converge(&adapter, &journal, &claim, &goal).await;
         if let Some(written) = journal.written() {
             *memory = written;

@@ -85,8 +85,7 @@ impl InMemory {
 }
 
 impl State {
-    fn insert(&mut self, mut record: Record, intent: Option<Intent>) {
-        record.memory.intent = intent;
+    fn insert(&mut self, record: Record) {
         self.next += 1;
         let gone_since = gone_since(&record);
         self.rows.insert(
@@ -158,9 +157,17 @@ impl Ledger for InMemory {
     async fn put(&self, record: &Record) -> Result<()> {
         self.call("cannot write a record", |state| {
             let Some(entry) = state.rows.get_mut(&record.owner.identity) else {
-                return state.insert(record.clone(), None);
+                let memory = Memory {
+                    intent: None,
+                    ..record.memory.clone()
+                };
+                return state.insert(Record {
+                    memory,
+                    ..record.clone()
+                });
             };
             let old = entry.record.memory.clone();
+            let was_deleting = entry.record.standing == Standing::Deleting;
             if old.incarnation > record.memory.incarnation {
                 return;
             }
@@ -170,7 +177,7 @@ impl Ledger for InMemory {
             memory.intent = old.intent;
             if old.incarnation == memory.incarnation {
                 memory.external_id = memory.external_id.take().or(old.external_id);
-                memory.was_ready |= old.was_ready;
+                memory.was_ready |= old.was_ready && !was_deleting;
             }
         })
     }
@@ -181,19 +188,18 @@ impl Ledger for InMemory {
                 return Permission::Settling;
             }
             let Some(entry) = state.rows.get_mut(&record.owner.identity) else {
-                state.insert(record.clone(), Some(intent.clone()));
+                state.insert(Record {
+                    memory: record.memory.begun(intent),
+                    ..record.clone()
+                });
                 return Permission::Granted;
             };
             let known = &mut entry.record;
-            let held = known
-                .memory
-                .intent
-                .as_ref()
-                .is_some_and(|held| held.since >= stale || held.incarnation > intent.incarnation);
+            let held = known.memory.intent.as_ref().is_some_and(|held| held.since >= stale);
             if held || known.memory.is_spent(intent.incarnation) {
                 return Permission::Settling;
             }
-            known.memory.intent = Some(intent.clone());
+            known.memory = known.memory.begun(intent);
             if known.standing == Standing::Gone {
                 known.standing = record.standing;
             }
@@ -208,11 +214,16 @@ impl Ledger for InMemory {
                 return;
             };
             let memory = &mut entry.record.memory;
-            let intended = memory.intent.as_ref().map(|intent| intent.incarnation);
             match made {
-                None if intended == Some(incarnation) => memory.intent = None,
+                None if memory
+                    .intent
+                    .as_ref()
+                    .is_some_and(|intent| intent.incarnation == incarnation) =>
+                {
+                    memory.intent = None;
+                }
                 None => {}
-                Some(_) if memory.incarnation > incarnation || intended.is_some_and(|later| later > incarnation) => {}
+                Some(_) if memory.incarnation > incarnation => {}
                 Some(id) => {
                     if memory.incarnation < incarnation {
                         *memory = Memory {
@@ -229,7 +240,7 @@ impl Ledger for InMemory {
 
     async fn audit(&self, entry: &Audit) -> Result<()> {
         self.call("cannot write down what was done", |state| {
-            state.audit.push(entry.clone())
+            state.audit.push(entry.clone());
         })
     }
 

@@ -11,6 +11,7 @@ mod memory;
 mod open;
 mod rows;
 mod sql;
+mod statements;
 
 use std::{collections::BTreeMap, fmt::Debug, str::FromStr};
 
@@ -112,6 +113,25 @@ impl Memory {
     pub fn is_spent(&self, incarnation: u32) -> bool {
         self.incarnation > incarnation
             || self.incarnation == incarnation && (self.external_id.is_some() || self.was_ready)
+    }
+
+    /// What is remembered from the moment an intent is written down: a later incarnation has nothing of the earlier
+    /// one, least of all its external id, under which the new one would never be found.
+    #[must_use]
+    pub fn begun(&self, intent: &Intent) -> Self {
+        let kept = if self.incarnation < intent.incarnation {
+            Self {
+                incarnation: intent.incarnation,
+                ..Self::default()
+            }
+        } else {
+            self.clone()
+        };
+        Self {
+            intent: Some(intent.clone()),
+            missing_since: None,
+            ..kept
+        }
     }
 }
 
@@ -237,14 +257,16 @@ pub trait Ledger: Debug + Send + Sync + 'static {
     /// - [`Memory::intent`] is left alone; only [`creating`](Self::creating) sets it and
     ///   [`concluded`](Self::concluded) clears it.
     /// - A record of a lower incarnation than is written is not written at all, and that is no error.
-    /// - Within one incarnation a known external id may be replaced but not forgotten, and what was ready stays so.
-    ///   A higher incarnation starts with what the record says.
+    /// - Within one incarnation a known external id may be replaced but not forgotten, and what was ready stays so
+    ///   unless it was being deleted. A higher incarnation starts with what the record says.
     async fn put(&self, record: &Record) -> Result<()>;
 
     /// Writes an intent down, if the identity has none, or has one from before `stale`, was not further than the
     /// intent's incarnation, and has not [spent](Memory::is_spent) it. One statement: of many callers one is granted.
-    /// Makes the record if there is none; of one that was gone, its standing is written too, so that it is found
-    /// again.
+    ///
+    /// From then on the intent's incarnation is the current one, and of an earlier one nothing is remembered, see
+    /// [`Memory::begun`]. Makes the record if there is none; of one that was gone, its standing is written too, so
+    /// that it is found again.
     async fn creating(&self, record: &Record, intent: &Intent, stale: Timestamp) -> Result<Permission>;
 
     /// The outcome of the intent of this incarnation is known: clears it, and where it made something, keeps what and

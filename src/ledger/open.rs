@@ -102,12 +102,11 @@ fn prepare(path: &Path) -> Result<()> {
 }
 
 async fn postgres(url: &str, rest: &str) -> Result<Sql> {
-    if let Some(unknown) = unknown_parameter(rest) {
-        return Err(Error::Url(format!("postgres:… with the unknown parameter {unknown}")));
+    const READING: &str = "cannot read the URL of PostgreSQL";
+    if let Some(problem) = problem(rest) {
+        return Err(failed(READING, problem));
     }
-    let options: PgConnectOptions = url
-        .parse()
-        .map_err(|source: sqlx::Error| failed("cannot read the URL", source))?;
+    let options: PgConnectOptions = url.parse().map_err(|source: sqlx::Error| failed(READING, source))?;
     let options = options.application_name("mooring");
     // One connection by itself first: a pool would try a refused one again until it can only say that time is up.
     let mut connection = PgConnection::connect_with(&options)
@@ -125,8 +124,8 @@ async fn postgres(url: &str, rest: &str) -> Result<Sql> {
     Ok(Sql::Postgres(pool))
 }
 
-/// The parameter that sqlx would log, with its value, and ignore.
-fn unknown_parameter(url: &str) -> Option<&str> {
+/// What sqlx would misread or ignore, and log: the rest of a password after a bare `?`, or a misspelt parameter.
+fn problem(url: &str) -> Option<String> {
     const KNOWN: [&str; 12] = [
         "sslmode",
         "sslrootcert",
@@ -141,11 +140,21 @@ fn unknown_parameter(url: &str) -> Option<&str> {
         "options",
         "statement-cache-capacity",
     ];
-    let (_, query) = url.rsplit_once('?')?;
-    query
+    let authority = url.trim_start_matches('/');
+    let (_, rest) = authority.split_at(authority.find(['/', '?', '#']).unwrap_or(authority.len()));
+    if rest.contains('@') {
+        return Some("an @ after the host; write / ? # and @ in a password as %2F %3F %23 and %40".into());
+    }
+    let mut names = rest
+        .split_once('?')?
+        .1
         .split('&')
-        .filter_map(|pair| pair.split('=').next())
-        .find(|name| !KNOWN.contains(name))
+        .filter_map(|pair| pair.split('=').next());
+    let unknown = names.find(|name| !KNOWN.contains(name))?;
+    Some(format!(
+        "`{unknown}` is no parameter; the parameters are {}",
+        KNOWN.join(", ")
+    ))
 }
 
 fn migrator(migrations: &[(&'static str, &'static str)]) -> Migrator {

@@ -9,8 +9,9 @@ use mooring_provider::{ClusterId, ExternalId, Identity, Key, Kind, Permission};
 use sqlx::{PgPool, Row, SqlitePool};
 
 use super::{
-    Audit, Error, Filter, Intent, Ledger, Record, Result, Standing,
+    Audit, Error, Filter, Intent, Ledger, Record, Result,
     rows::{self, text},
+    statements::{CREATING, FAILED, MADE, PUT, bind_record},
 };
 
 /// A ledger in a database.
@@ -62,85 +63,6 @@ macro_rules! fetch_all {
         }
     };
 }
-
-/// Binds the columns of a record, in the order of [`INSERT`].
-macro_rules! bind_record {
-    ($statement:expr, $record:ident) => {{
-        let (owner, memory) = (&$record.owner, &$record.memory);
-        sqlx::query($statement)
-            .bind(owner.identity.as_str())
-            .bind(owner.cluster.as_str())
-            .bind(&owner.key.namespace)
-            .bind(&owner.key.application)
-            .bind(&owner.key.component)
-            .bind(&owner.key.name)
-            .bind($record.kind.as_str())
-            .bind(&$record.provider)
-            .bind(&$record.environment)
-            .bind(&$record.name)
-            .bind($record.existing)
-            .bind($record.standing.as_str())
-            .bind($record.reason.as_deref())
-            .bind($record.keep_until.map(text))
-            .bind($record.endpoint.as_deref())
-            .bind(i64::from(memory.incarnation))
-            .bind(memory.external_id.as_ref().map(ExternalId::as_str))
-            .bind(memory.was_ready)
-            .bind(memory.missing_since.map(text))
-            .bind(memory.applied.as_ref().map(ToString::to_string))
-            .bind(($record.standing == Standing::Gone).then(|| text(Timestamp::now())))
-    }};
-}
-
-const PUT: &str = "
-    INSERT INTO resources (identity, cluster, namespace, application, component, name, kind, provider, environment,
-        external_name, existing, standing, reason, keep_until, endpoint, incarnation, external_id, was_ready,
-        missing_since, applied, gone_since)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
-    ON CONFLICT (identity) DO UPDATE SET
-        cluster = excluded.cluster, namespace = excluded.namespace, application = excluded.application,
-        component = excluded.component, name = excluded.name, kind = excluded.kind, provider = excluded.provider,
-        environment = excluded.environment, external_name = excluded.external_name, existing = excluded.existing,
-        standing = excluded.standing, reason = excluded.reason, keep_until = excluded.keep_until,
-        endpoint = excluded.endpoint, incarnation = excluded.incarnation,
-        external_id = CASE WHEN resources.incarnation = excluded.incarnation
-            THEN COALESCE(excluded.external_id, resources.external_id) ELSE excluded.external_id END,
-        was_ready = excluded.was_ready OR (resources.was_ready AND resources.incarnation = excluded.incarnation),
-        missing_since = excluded.missing_since, applied = excluded.applied,
-        gone_since = CASE WHEN excluded.standing = 'gone' THEN COALESCE(resources.gone_since, excluded.gone_since) END
-    WHERE resources.incarnation <= excluded.incarnation";
-
-/// The compare-and-swap. Both databases lock the row before they judge the condition, so that the second of two
-/// callers sees the first one's intent.
-const CREATING: &str = "
-    INSERT INTO resources (identity, cluster, namespace, application, component, name, kind, provider, environment,
-        external_name, existing, standing, reason, keep_until, endpoint, incarnation, external_id, was_ready,
-        missing_since, applied, gone_since, intent_incarnation, intent_spec_hash, intent_since)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-        $24)
-    ON CONFLICT (identity) DO UPDATE SET
-        standing = CASE WHEN resources.standing = 'gone' THEN excluded.standing ELSE resources.standing END,
-        gone_since = NULL, intent_incarnation = excluded.intent_incarnation,
-        intent_spec_hash = excluded.intent_spec_hash, intent_since = excluded.intent_since
-    WHERE (resources.intent_since IS NULL
-            OR (resources.intent_since < $25 AND resources.intent_incarnation <= excluded.intent_incarnation))
-        AND (resources.incarnation < excluded.intent_incarnation
-            OR (resources.incarnation = excluded.intent_incarnation
-                AND resources.external_id IS NULL AND NOT resources.was_ready))
-    RETURNING identity";
-
-const FAILED: &str = "
-    UPDATE resources SET intent_incarnation = NULL, intent_spec_hash = NULL, intent_since = NULL
-    WHERE identity = $1 AND intent_incarnation = $2";
-
-const MADE: &str = "
-    UPDATE resources SET
-        external_id = $3,
-        was_ready = was_ready AND incarnation = $2,
-        missing_since = CASE WHEN incarnation = $2 THEN missing_since END,
-        applied = CASE WHEN incarnation = $2 THEN applied END,
-        incarnation = $2, intent_incarnation = NULL, intent_spec_hash = NULL, intent_since = NULL
-    WHERE identity = $1 AND incarnation <= $2 AND (intent_incarnation IS NULL OR intent_incarnation <= $2)";
 
 fn failed(operation: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |source| Error::Database {
@@ -231,6 +153,10 @@ impl Ledger for Sql {
         if record.memory.is_spent(intent.incarnation) {
             return Ok(Permission::Settling);
         }
+        let record = &Record {
+            memory: record.memory.begun(intent),
+            ..record.clone()
+        };
         let granted = on!(
             self,
             "cannot write down that something is about to be created",
@@ -414,7 +340,26 @@ mod tests {
     use sqlx::{AssertSqlSafe, Executor};
 
     use super::*;
-    use crate::ledger::{Memory, open::sqlite};
+    use crate::ledger::{Memory, Standing, open::sqlite};
+
+    /// No test can take the power away; this one sees that SQLite was told to expect it.
+    #[tokio::test]
+    async fn a_commit_is_on_the_disk_before_it_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = sqlite("", dir.path().join("ledger.db").to_str().unwrap())
+            .await
+            .unwrap();
+        let Sql::Sqlite(pool) = &ledger else {
+            panic!("{ledger:?}")
+        };
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(pool).await.unwrap();
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await.unwrap();
+        assert_eq!(
+            (synchronous, journal.as_str()),
+            (2, "wal"),
+            "FULL, with a write-ahead log"
+        );
+    }
 
     /// A limit on the pages gives the same error as a full disk does, and needs no disk of its own.
     #[tokio::test]

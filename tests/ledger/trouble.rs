@@ -222,6 +222,8 @@ async fn a_url_that_is_no_ledger_shows_no_secret() {
         "postgres://u:hunter2@127.0.0.1:port/d",
         "postgres://u:hunter2@127.0.0.1:1/d",
         "postgres://u:hunter2#@127.0.0.1/d",
+        "postgres://u:1?hunter2@127.0.0.1/d",
+        "postgres://u:1/hunter2@127.0.0.1/d",
         "postgres://u:hunter2@127.0.0.1:1/d?sslmode=never",
         "postgres://u@127.0.0.1:1/d?sslmode=disable&password=hunter2",
     ] {
@@ -231,6 +233,10 @@ async fn a_url_that_is_no_ledger_shows_no_secret() {
             "{message}"
         );
     }
+    let message = refused("postgres://u:hunter2@127.0.0.1:1/d?sslmode=disable&pasword=hunter2").await;
+    assert!(message.contains("`pasword` is no parameter"), "{message}");
+    let message = refused("postgres://u:1?hunter2@127.0.0.1/d").await;
+    assert!(message.contains("in a password as %2F"), "{message}");
     let message = refused("postgres://u:hunter2@127.0.0.1:1/d").await;
     assert!(
         message.contains("cannot connect to PostgreSQL") && message.contains("refused"),

@@ -1,3 +1,8 @@
 //! What the tests of several files need.
 
+#![allow(
+    dead_code,
+    reason = "every test file compiles this for itself and uses its own part of it"
+)]
+
 pub(crate) mod postgres;

@@ -43,7 +43,7 @@ pub struct Listener {
     pub protocol: Option<Protocol>,
     /// The port of the container. By default the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "crate::api::schema::optional_port")]
+    #[schemars(schema_with = "crate::api::schema::port")]
     pub target_port: Option<u16>,
     /// The provider's id of the certificate (https).
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,15 +1,12 @@
 //! Writing a create down, in the front's memory and in the ledger, before it is sent.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use mooring_provider::{Claim, Journal, Permission, Result};
+use mooring_provider::{Claim, DynAdapter, Journal, Permission, Result};
 
 use crate::{
-    engine::{Engine, unwritten},
+    engine::{Engine, Metered, unwritten},
     ledger::{Intent, Memory, Record},
 };
 
@@ -31,30 +28,30 @@ impl WriteAhead for () {
 /// The journal of one step.
 pub(super) struct Intents<'a> {
     engine: &'a Engine,
+    adapter: &'a Metered,
     record: &'a Record,
     memory: Memory,
     spec_hash: &'a str,
     front: &'a dyn WriteAhead,
-    grace: Duration,
     written: Mutex<Option<(Memory, bool)>>,
 }
 
 impl<'a> Intents<'a> {
     pub(super) fn new(
         engine: &'a Engine,
+        adapter: &'a Metered,
         record: &'a Record,
         memory: &Memory,
         spec_hash: &'a str,
         front: &'a dyn WriteAhead,
-        grace: Duration,
-    ) -> Self {
+        ) -> Self {
         Self {
             engine,
+            adapter,
             record,
             memory: memory.clone(),
             spec_hash,
             front,
-            grace,
             written: Mutex::default(),
         }
     }
@@ -77,6 +74,7 @@ impl<'a> Intents<'a> {
 #[async_trait]
 impl Journal for Intents<'_> {
     async fn creating(&self, claim: &Claim) -> Result<Permission> {
+        self.adapter.reserve().await;
         let now = self.engine.clock().now();
         let intent = Intent {
             incarnation: claim.incarnation,
@@ -102,7 +100,7 @@ impl Journal for Intents<'_> {
         let permission = self
             .engine
             .ledger()
-            .creating(&record, &intent, now - self.grace)
+            .creating(&record, &intent, now - self.adapter.capability().grace())
             .await
             .map_err(unwritten)?;
         *self.lock() = Some((memory, permission == Permission::Granted));

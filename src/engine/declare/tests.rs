@@ -1,0 +1,414 @@
+use mooring_provider::Kind;
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+fn application(spec: Json) -> Declared {
+    let spec: ApplicationSpec = serde_json::from_value(spec).expect("an application");
+    declare("team-a", "shop", &spec)
+}
+
+fn with_traits(web: Json, report: Json) -> Declared {
+    application(json!({"components": [
+        {"name": "web", "type": "webservice", "properties": {"image": "shop:1.0"}, "traits": web},
+        {"name": "report", "type": "worker", "properties": {"image": "report:1.0"}, "traits": report},
+    ]}))
+}
+
+fn names(declared: &Declared) -> Vec<String> {
+    declared
+        .resources
+        .iter()
+        .map(|resource| format!("{}/{}", resource.key.component, resource.key.name))
+        .collect()
+}
+
+#[test]
+fn an_application_declares_in_order_what_its_traits_say() {
+    let declared = with_traits(
+        json!([
+            {"type": "monitor", "properties": {"alarms": [{"of": "rds", "metric": "connections", "above": "80%"}]}},
+            {"type": "rds", "properties": {"engine": "mysql", "as": "DB"}},
+            {"type": "slb", "properties": {"listeners": [{"port": 80, "targetPort": 8080, "protocol": "http"}]}},
+            {"type": "log"},
+            {"type": "vpc", "properties": {"network": "dedicated", "name": "net"}},
+        ]),
+        json!([{"type": "bind", "properties": {"to": "web/rds", "access": "readonly", "as": "DB"}}]),
+    );
+    assert_eq!(declared.problems, []);
+    assert_eq!(declared.unhandled, []);
+    assert_eq!(
+        names(&declared),
+        ["web/net", "web/rds", "web/slb", "web/log", "web/monitor", "report/bind"]
+    );
+    let after = |index: usize| -> Vec<String> {
+        declared
+            .after(&declared.resources[index])
+            .iter()
+            .map(|key| key.name.clone())
+            .collect()
+    };
+    assert_eq!(after(0), [""; 0]);
+    assert_eq!(
+        [after(1), after(2), after(4), after(5)],
+        [["net"], ["net"], ["rds"], ["rds"]]
+    );
+    for resource in &declared.resources {
+        let spec = resource.to_spec().expect("it was judged");
+        assert_eq!(Declaration::from_spec("team-a", &spec).as_ref(), Some(resource));
+    }
+}
+
+/// One bad trait; what is said of it: the field, and words that must occur.
+#[test]
+fn every_bad_trait_is_one_clear_problem() {
+    let rds = json!({"type": "rds", "properties": {"engine": "mysql"}});
+    let slb = |listeners: Json| json!({"type": "slb", "properties": {"listeners": listeners}});
+    let alarm = |alarm: Json| json!({"type": "monitor", "properties": {"alarms": [alarm]}});
+    let bind = |properties: Json| json!({"type": "bind", "properties": properties});
+    let cases = [
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "highAvailabilty": true}}),
+            "highAvailabilty",
+            "did you mean `highAvailability`",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "colour": "red"}}),
+            "colour",
+            "there are access, as, backup",
+        ),
+        (
+            json!({"type": "rds"}),
+            "engine",
+            "is missing; it is one of mysql, postgresql",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysqll"}}),
+            "engine",
+            "must be one of mysql",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "version": 8.0}}),
+            "version",
+            "in quotes: \"8.0\"",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "storage": "lots"}}),
+            "storage",
+            "`lots`",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "storage": null}}),
+            "storage",
+            "has no value",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "highAvailability": "yes"}}),
+            "highAvailability",
+            "must be true or false",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "backup": {"retention": "7 days"}}}),
+            "backup.retention",
+            "7 days",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "as": "D B"}}),
+            "as",
+            "`D B`",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "env": {"1X": "{host}"}}}),
+            "env.1X",
+            "no name of an environment variable",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "options": {"aliyn": {}}}}),
+            "options.aliyn",
+            "did you mean `aliyun`",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "name": "DB"}}),
+            "name",
+            "DNS label",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "name": "a".repeat(60)}}),
+            "name",
+            "more than 63 characters",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "name": 7}}),
+            "name",
+            "must be a text",
+        ),
+        (
+            json!({"type": "rds", "properties": "mysql"}),
+            "properties",
+            "must be an object",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "overrides": [{"when": {"region": "x"}, "properties": {"sise": "large"}}]}}),
+            "overrides[0].properties.sise",
+            "did you mean `size`",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "overrides": [{"when": {}, "properties": {}}]}}),
+            "overrides[0].when",
+            "name an environment",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql", "overrides": [{"when": {"region": "x"}, "properties": {"existing": {"id": "rm"}}}]}}),
+            "overrides[0].properties.existing",
+            "cannot be set here",
+        ),
+        (
+            json!({"type": "rds", "properties": {"engine": "mysql"}, "name": "db"}),
+            "name",
+            "`type` and `properties` only",
+        ),
+        (slb(json!([])), "listeners", "at least 1"),
+        (slb(json!([{"port": 0}])), "listeners[0].port", "from 1 to 65535"),
+        (
+            slb(json!([{"port": 80, "protocol": "http"}, {"port": 80}])),
+            "listeners[1].port",
+            "has a listener already",
+        ),
+        (
+            slb(json!([{"port": 443, "protocol": "https"}])),
+            "listeners[0].certificate",
+            "https needs one",
+        ),
+        (
+            slb(json!([{"port": 443, "certificate": "c"}])),
+            "listeners[0].certificate",
+            "`protocol: https` only",
+        ),
+        (
+            slb(json!([{"port": 1, "healthCheck": {"path": "/"}}])),
+            "listeners[0].healthCheck.path",
+            "http and https only",
+        ),
+        (
+            json!({"type": "slb", "properties": {"listeners": [{"port": 80}], "allowFrom": ["10.0.0.1/8"]}}),
+            "allowFrom[0]",
+            "write 10.0.0.0/8",
+        ),
+        (
+            json!({"type": "vpc", "properties": {"cidr": "10.0.0.0/16"}}),
+            "cidr",
+            "add `network: dedicated`",
+        ),
+        (json!({"type": "vpc", "properties": {"as": "NET"}}), "as", "remove `as`"),
+        (
+            json!({"type": "log", "properties": {"sources": ["file:relative"]}}),
+            "sources[0]",
+            "file:relative",
+        ),
+        (
+            alarm(json!({"of": "rds", "metric": "connections"})),
+            "alarms[0].above",
+            "is missing",
+        ),
+        (
+            alarm(json!({"of": "self", "metric": "restarts", "above": 1, "below": 2})),
+            "alarms[0].below",
+            "beside `above`",
+        ),
+        (
+            alarm(json!({"of": "self", "metric": "restarts", "above": "80%"})),
+            "alarms[0].above",
+            "write a number",
+        ),
+        (
+            alarm(json!({"of": "self", "metric": "restarts", "above": "lots"})),
+            "alarms[0].above",
+            "`lots`",
+        ),
+        (
+            alarm(json!({"of": "self", "metric": "restarts", "above": 0.5})),
+            "alarms[0].above",
+            "in quotes",
+        ),
+        (
+            alarm(json!({"of": "redis", "metric": "cpu", "above": "80%"})),
+            "alarms[0].of",
+            "declares no `web/redis`",
+        ),
+        (
+            alarm(json!({"of": "report/rdss", "metric": "cpu", "above": "80%"})),
+            "alarms[0].of",
+            "did you mean `report/rds`",
+        ),
+        (
+            alarm(json!({"of": "report/rds", "metric": "5xx", "above": 1})),
+            "alarms[0].metric",
+            "connections, storage, cpu",
+        ),
+        (
+            alarm(json!({"of": "self", "metric": "cpu", "above": "80%"})),
+            "alarms[0].metric",
+            "restarts, notReady",
+        ),
+        (bind(json!({"to": "report/db"})), "to", "declares no `report/db`"),
+        (bind(json!({"to": "reprot/rds"})), "to", "did you mean `report/rds`"),
+        (bind(json!({"to": "web/bind"})), "to", "this bind itself"),
+        (bind(json!({"to": "rds"})), "to", "`component/trait`"),
+        (
+            bind(json!({"to": "report/log", "access": "readonly"})),
+            "access",
+            "has no accounts",
+        ),
+    ];
+    for (item, field, words) in cases {
+        let report = json!([rds, {"type": "log"}]);
+        let declared = with_traits(json!([item]), report);
+        let shown: Vec<_> = declared.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.len(), 1, "{item}: {shown:?}");
+        let problem = &declared.problems[0];
+        assert_eq!(problem.component.as_deref(), Some("web"), "{problem}");
+        assert!(problem.trait_name.is_some(), "{problem}");
+        assert_eq!(problem.field, field, "{problem}");
+        assert!(shown[0].contains(words), "{words}: {problem}");
+        assert_eq!(
+            names(&declared),
+            ["report/rds", "report/log"],
+            "one bad trait hides no other: {problem}"
+        );
+    }
+}
+
+#[test]
+fn all_problems_of_a_trait_are_said_at_once() {
+    let declared = with_traits(
+        json!([{"type": "rds", "properties": {"engine": "oracle", "storag": "20Gi", "tls": "maybe"}}]),
+        json!([]),
+    );
+    let fields: Vec<_> = declared.problems.iter().map(|problem| problem.field.as_str()).collect();
+    assert_eq!(fields, ["engine", "storag", "tls"]);
+}
+
+#[test]
+fn traits_of_one_name_are_both_left_alone() {
+    let declared = with_traits(
+        json!([
+            {"type": "rds", "properties": {"engine": "mysql"}},
+            {"type": "rds", "properties": {"engine": "postgresql", "as": "PG"}},
+        ]),
+        json!([{"type": "bind", "properties": {"to": "web/rds"}}]),
+    );
+    assert_eq!(declared.problems.len(), 1, "{:?}", declared.problems);
+    assert!(
+        declared.problems[0]
+            .to_string()
+            .contains("give one of them another `name`")
+    );
+    assert!(
+        declared.keeps(&Key::new("team-a", "shop", "web", "rds")),
+        "what it provisioned before is left running"
+    );
+    assert!(!declared.keeps(&Key::new("team-a", "shop", "web", "slb")));
+    assert_eq!(names(&declared), ["report/bind"]);
+}
+
+#[test]
+fn two_traits_cannot_be_one_cloud_resource_nor_one_variable_nor_two_networks() {
+    let cloud_resource = application(json!({"components": [
+        {"name": "web", "type": "worker", "traits": [{"type": "log", "properties": {"name": "a-log"}}]},
+        {"name": "web-a", "type": "worker", "traits": [{"type": "log"}]},
+    ]}));
+    assert!(
+        cloud_resource.problems[0].to_string().contains("`shop-web-a-log`"),
+        "{:?}",
+        cloud_resource.problems
+    );
+
+    let variable = with_traits(
+        json!([
+            {"type": "rds", "properties": {"engine": "mysql", "as": "DB"}},
+            {"type": "rds", "properties": {"engine": "mysql", "as": "DB", "name": "second"}},
+            {"type": "rds", "properties": {"engine": "mysql", "as": "DB", "name": "third", "inject": false}},
+        ]),
+        json!([{"type": "bind", "properties": {"to": "web/rds", "as": "DB"}}]),
+    );
+    assert_eq!(variable.problems.len(), 1, "{:?}", variable.problems);
+    assert_eq!(variable.problems[0].trait_name.as_deref(), Some("second"));
+
+    let networks = with_traits(
+        json!([{"type": "vpc", "properties": {"network": "dedicated"}}]),
+        json!([{"type": "vpc", "properties": {"network": "dedicated"}}, {"type": "vpc", "properties": {"name": "other"}}]),
+    );
+    assert_eq!(networks.problems.len(), 1, "{:?}", networks.problems);
+    assert!(networks.problems[0].to_string().contains("`web/vpc`"));
+}
+
+#[test]
+fn what_is_not_ours_is_named() {
+    let declared = application(json!({
+        "components": [
+            {"name": "web", "type": "webservce", "dependsOn": ["db"], "traits": [{"type": "scaler"}, {"type": "rdss"}]},
+        ],
+        "policies": [{"name": "p", "type": "topology"}],
+        "workflow": {"steps": []},
+    }));
+    let shown: Vec<_> = declared.unhandled.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "trait `scaler` of component `web`",
+            "trait `rdss` of component `web` (did you mean `rds`?)",
+            "type `webservce` of component `web` (did you mean `webservice`?)",
+            "`dependsOn` of component `web`",
+            "policy `topology`",
+            "`workflow`",
+        ]
+    );
+    assert_eq!(declared.problems, []);
+}
+
+#[test]
+fn an_unknown_component_may_be_a_namespace() {
+    let declared = with_traits(
+        json!([{"type": "bind", "properties": {"to": "team-b/shop-web-rds"}}]),
+        json!([]),
+    );
+    assert_eq!(declared.problems, []);
+    assert_eq!(
+        bind_target(&declared.resources[0], &declared.resources),
+        Some(Target::Foreign {
+            namespace: "team-b".into(),
+            name: "shop-web-rds".into()
+        })
+    );
+}
+
+#[test]
+fn components_have_names_of_their_own() {
+    let declared = application(json!({"components": [
+        {"name": "Web", "type": "worker"}, {"name": "a", "type": "worker"}, {"name": "a", "type": "worker"},
+    ]}));
+    let shown: Vec<_> = declared.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(
+        shown[0].contains("component `Web`: name: `Web`: must be a DNS label"),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn a_use_has_the_variables_it_asks_for() {
+    let of = |kind: Kind, properties: Json| {
+        let properties = properties.as_object().cloned().expect("an object");
+        Consumption::of(Declares::Resource(kind), Some(kind), "my-rds", &properties)
+    };
+    assert_eq!(of(Kind::Rds, json!({})).prefix.as_deref(), Some("MY_RDS"));
+    assert_eq!(
+        of(Kind::Rds, json!({"as": "DB"})).env_names(Kind::Rds)["DB_HOST"],
+        "host"
+    );
+    assert!(!of(Kind::Slb, json!({})).inject);
+    assert!(of(Kind::Slb, json!({"as": "LB"})).inject);
+    assert!(of(Kind::Log, json!({"push": true})).inject);
+    let templates = of(Kind::Slb, json!({"env": {"URL": "http://{host}"}}));
+    assert_eq!(templates.env_names(Kind::Slb).into_keys().collect::<Vec<_>>(), ["URL"]);
+}

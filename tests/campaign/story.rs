@@ -1,0 +1,399 @@
+//! The story of one seed.
+
+use std::{cell::RefCell, ops::Add, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use mooring::{
+    engine::{TokioClock, new_password},
+    ledger::{InMemory, Ledger, Memory},
+};
+use mooring_provider::{
+    Bytes, Credentials, ExternalId, Identity, Key, Kind, Owner, Provider, Registration, Result as ProviderResult, Span,
+    external_name,
+};
+use mooring_provider_mock::{Call, Cloud, Fault, MockConfig};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use crate::{
+    broken::{Broken, BrokenProvider, Forgetful},
+    check::{self, Expected},
+    front::{Declared, Front, Wish},
+    process::{self, Killed, Start, owner},
+};
+
+/// How much went wrong in the stories, so that a campaign of fair weather does not pass for one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) kills: u64,
+    pub(crate) faults: u64,
+    pub(crate) lost_memories: u64,
+    pub(crate) destroyed: u64,
+    pub(crate) creates: u64,
+}
+
+impl Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            kills: self.kills + other.kills,
+            faults: self.faults + other.faults,
+            lost_memories: self.lost_memories + other.lost_memories,
+            destroyed: self.destroyed + other.destroyed,
+            creates: self.creates + other.creates,
+        }
+    }
+}
+
+/// What the story of this thread is about, for the provider that is connected by a plain function.
+struct Now {
+    cloud: Cloud,
+    broken: Broken,
+    random: StdRng,
+    owners: Vec<Owner>,
+}
+
+thread_local! {
+    static NOW: RefCell<Option<Now>> = const { RefCell::new(None) };
+}
+
+fn with<T>(run: impl FnOnce(&mut Now) -> T) -> T {
+    NOW.with_borrow_mut(|now| run(now.as_mut().expect("a story is being told")))
+}
+
+/// The thing of this name, whoever's it is.
+pub(crate) fn named(name: &str) -> Option<ExternalId> {
+    with(|now| now.cloud.list().into_iter().find(|resource| resource.name == name).map(|resource| resource.id))
+}
+
+/// An owner that is not looked at twice.
+pub(crate) fn whoever() -> Option<Owner> {
+    with(|now| now.owners.last().cloned())
+}
+
+/// A number nobody had before.
+pub(crate) fn another() -> u32 {
+    with(|now| now.random.random_range(1_000..u32::MAX))
+}
+
+fn connect(_: &serde_json::Value, _: Credentials) -> ProviderResult<Arc<dyn Provider>> {
+    with(|now| Ok(Arc::new(BrokenProvider { inner: now.cloud.provider(), broken: now.broken }) as Arc<dyn Provider>))
+}
+
+/// Tells the story of a seed; what was broken is the error.
+pub(crate) fn tell(seed: u64, broken: Broken, aloud: bool) -> Result<Tally, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(Story::begin(seed, broken, aloud).told())
+}
+
+struct Story {
+    random: StdRng,
+    cloud: Cloud,
+    ledger: InMemory,
+    front: Front,
+    clock: TokioClock,
+    broken: Broken,
+    expected: Expected,
+    tally: Tally,
+    aloud: bool,
+}
+
+const PATIENCE: Duration = Duration::from_secs(3 * 3600);
+
+impl Story {
+    fn begin(seed: u64, broken: Broken, aloud: bool) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let millis = |random: &mut StdRng, most: u64| Span::new(Duration::from_millis(random.random_range(0..=most)));
+        let config = MockConfig {
+            account: format!("seed-{seed}"),
+            latency: millis(&mut random, 200),
+            provisioning: millis(&mut random, 4_000),
+            invisible_for: millis(&mut random, 3_000),
+            seed,
+            ..MockConfig::default()
+        };
+        let cloud = Cloud::detached(config).expect("the configuration is good");
+        NOW.set(Some(Now { cloud: cloud.clone(), broken, random: StdRng::seed_from_u64(!seed), owners: Vec::new() }));
+        let clock = TokioClock::starting_at("2026-01-01T00:00:00Z".parse().expect("a time"));
+        Self {
+            random,
+            cloud,
+            ledger: InMemory::new(),
+            front: Front::default(),
+            clock,
+            broken,
+            expected: Expected::default(),
+            tally: Tally::default(),
+            aloud,
+        }
+    }
+
+    async fn told(mut self) -> Result<Tally, String> {
+        self.declare();
+        self.strangers();
+        self.stormy().await;
+        self.calm("declared").await?;
+        self.live();
+        self.stormy().await;
+        self.calm("lived with").await?;
+        self.let_go();
+        self.stormy().await;
+        self.calm("let go").await?;
+        self.come_back();
+        self.stormy().await;
+        self.calm("come back").await?;
+        for declared in self.front.all().values_mut() {
+            (declared.wish, declared.done) = (Wish::Absent, None);
+            declared.version += 1;
+        }
+        self.calm("gone").await?;
+        if let Some(left) = self.cloud.list().into_iter().find(|resource| resource.owner().is_some()) {
+            return Err(format!("promise 1: {} is left in the end", left.id));
+        }
+        self.tally.creates = self.cloud.created();
+        Ok(self.tally)
+    }
+
+    fn declare(&mut self) {
+        for (at, kind) in Kind::ALL.into_iter().enumerate() {
+            let key = Key::new("team-a", "shop", "web", kind.as_str());
+            let identity = Identity::new(format!("id{at}x{:04x}", self.random.random::<u16>()));
+            self.add(key, kind, identity);
+        }
+    }
+
+    fn add(&mut self, key: Key, kind: Kind, identity: Identity) {
+        let declared = Declared {
+            key: key.clone(),
+            kind,
+            identity,
+            password: new_password(),
+            wish: Wish::Present,
+            size: self.random.random_range(20..30),
+            status: Memory::default(),
+            version: 0,
+            ready: false,
+            reason: String::new(),
+            message: String::new(),
+            done: None,
+            keep_until: Timestamp::MAX - Duration::from_secs(1),
+            outputs: Default::default(),
+            told: Vec::new(),
+        };
+        with(|now| now.owners.push(owner(&declared)));
+        self.front.all().insert(key, declared);
+    }
+
+    /// Somebody else has things with our names.
+    fn strangers(&mut self) {
+        for declared in self.front.all().values() {
+            if self.random.random_bool(0.3) && declared.kind != Kind::Log && declared.kind != Kind::Monitor {
+                let settings = foreign(declared.kind);
+                let id = self.cloud.add_foreign(&external_name(&owner(declared)), settings);
+                let before = format!("{:?}", self.cloud.get(&id).expect("it was just made"));
+                self.expected.foreign.push((id, before));
+            }
+        }
+    }
+
+    /// Some lives of the process in which anything may go wrong.
+    async fn stormy(&mut self) {
+        let (rate, faults) = (self.random.random_range(0.0..0.4), self.random.random::<u64>());
+        let deadline = self.cloud.config().latency.get() * 4 + Duration::from_millis(200);
+        self.cloud.plan_faults(move |call: &Call| {
+            let mut random = StdRng::seed_from_u64(faults ^ call.n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            random.random_bool(rate).then(|| match random.random_range(0..4) {
+                0 => Fault::Before,
+                1 => Fault::After,
+                2 => Fault::Throttled(Duration::from_millis(random.random_range(100..5_000))),
+                _ => Fault::Late(deadline.mul_f64(random.random_range(0.0..0.9))),
+            })
+        });
+        for _ in 0..self.random.random_range(1..5) {
+            self.forget();
+            let polls = self.random.random_range(1..400);
+            let life = Killed { life: Box::pin(process::run(self.start(), PATIENCE)), polls };
+            let killed = if self.random.random_bool(0.25) {
+                let other = Killed {
+                    life: Box::pin(process::run(self.start(), PATIENCE)),
+                    polls: self.random.random_range(1..400),
+                };
+                let (one, two) = tokio::join!(life, other);
+                u64::from(one.is_none()) + u64::from(two.is_none())
+            } else {
+                u64::from(life.await.is_none())
+            };
+            self.tally.kills += killed;
+            let idle = Duration::from_millis(self.random.random_range(0..3_000));
+            tokio::time::sleep(idle).await;
+        }
+        self.tally.faults += self.cloud.counters().throttled;
+        self.cloud.clear_faults();
+    }
+
+    /// One of the memories may be lost between two lives, never both.
+    fn forget(&mut self) {
+        match self.random.random_range(0..12) {
+            0 if !self.under_way() => {
+                self.ledger = InMemory::new();
+                self.expected.ledger_lost = true;
+                self.tally.lost_memories += 1;
+            }
+            1 => {
+                let mut all = self.front.all();
+                let at = self.random.random_range(0..all.len());
+                let declared = all.values_mut().nth(at).expect("it is one of them");
+                declared.status = Memory::default();
+                declared.version += 1;
+                self.tally.lost_memories += 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a status was lost of which only the ledger could tell now.
+    fn under_way(&self) -> bool {
+        self.front.all().values().any(|declared| declared.status == Memory::default() && declared.version > 0)
+    }
+
+    fn start(&self) -> Start {
+        let ledger: Arc<dyn Ledger> = match self.broken {
+            Broken::Journal => Arc::new(Forgetful(self.ledger.clone())),
+            _ => Arc::new(self.ledger.clone()),
+        };
+        Start {
+            front: self.front.clone(),
+            ledger,
+            clock: self.clock,
+            registration: Registration { name: "mock", connect },
+            broken: self.broken,
+        }
+    }
+
+    /// All goes well for a while; then it must be as wanted.
+    async fn calm(&mut self, chapter: &str) -> Result<(), String> {
+        let settled = process::run(self.start(), PATIENCE).await;
+        tokio::time::sleep(self.cloud.unrest() + Duration::from_millis(1)).await;
+        if self.aloud {
+            println!("-- {chapter} at {}", process::now(self.clock));
+            for declared in self.front.all().values() {
+                let id = process::id(declared);
+                println!("{} {:?} {id:?} {} {}", declared.key, declared.wish, declared.reason, declared.message);
+            }
+            self.cloud.calls().iter().filter(|call| call.op.writes()).for_each(|call| println!("  {call}"));
+            self.cloud.list().iter().for_each(|there| println!("  there is {} {:?}", there.id, there.tags));
+        }
+        let checked = check::quiet(&self.front, &self.cloud, &self.ledger, &self.expected).await;
+        checked.map_err(|broken| format!("{chapter}: {broken}"))?;
+        if settled {
+            return Ok(());
+        }
+        let unsettled: Vec<_> = self
+            .front
+            .all()
+            .values()
+            .filter(|declared| !declared.ready || declared.wish != Wish::Present)
+            .map(|declared| format!("{} {:?}: {} {}", declared.key, declared.wish, declared.reason, declared.message))
+            .collect();
+        Err(format!("{chapter}: not settled in {PATIENCE:?}: {}", unsettled.join("; ")))
+    }
+
+    /// It is used, resized, and things happen behind our back.
+    fn live(&mut self) {
+        let all: Vec<_> = self.front.all().values().cloned().collect();
+        for declared in all {
+            let Some(id) = process::id(&declared) else { continue };
+            if declared.kind == Kind::Rds {
+                self.cloud.write(&id, "a row");
+                self.expected.rows = Some((id.clone(), "a row".into()));
+            }
+            if self.random.random_bool(0.15) && matches!(declared.kind, Kind::Rds | Kind::Log | Kind::Monitor) {
+                self.cloud.destroy(&id);
+                self.expected.destroyed.insert(declared.identity.clone());
+                self.tally.destroyed += 1;
+            } else if self.random.random_bool(0.3) {
+                self.front.edit(&declared.key, |declared| declared.size += 1);
+            }
+        }
+    }
+
+    /// Some of it is withdrawn or parked.
+    fn let_go(&mut self) {
+        let lost = self.expected.destroyed.clone();
+        for declared in self.front.all().values_mut() {
+            let wish = match declared.kind {
+                Kind::Rds if !lost.contains(&declared.identity) && self.random.random_bool(0.5) => Wish::Parked,
+                Kind::Slb | Kind::Log | Kind::Monitor if self.random.random_bool(0.5) => Wish::Absent,
+                _ => continue,
+            };
+            (declared.wish, declared.done) = (wish, None);
+            declared.version += 1;
+        }
+        // An alarm on a database that is out of use goes with it.
+        let mut all = self.front.all();
+        let parked = all.values().any(|declared| declared.wish == Wish::Parked);
+        if let Some(alarm) = all.values_mut().find(|declared| declared.kind == Kind::Monitor && parked) {
+            (alarm.wish, alarm.done) = (Wish::Absent, None);
+            alarm.version += 1;
+        }
+    }
+
+    /// What was parked is declared again, what was withdrawn is a new life.
+    fn come_back(&mut self) {
+        let all: Vec<_> = self.front.all().values().cloned().collect();
+        for declared in all {
+            match declared.wish {
+                Wish::Parked if self.random.random_bool(0.7) => self.front.edit(&declared.key, |declared| {
+                    (declared.wish, declared.done, declared.status) = (Wish::Present, None, Memory::default());
+                }),
+                Wish::Absent if self.random.random_bool(0.5) => {
+                    let identity = Identity::new(format!("id{:08x}", self.random.random::<u32>()));
+                    if declared.kind != Kind::Monitor {
+                        self.add(declared.key, declared.kind, identity);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn foreign(kind: Kind) -> mooring_provider_mock::Settings {
+    use mooring_provider::spec::{Common, Egress, Engine, Network, Rds, Scheme, Slb, Tls, Vpc};
+    use mooring_provider_mock::Settings;
+    match kind {
+        Kind::Vpc => Settings::Vpc(Vpc {
+            cidr: Some("192.168.0.0/16".into()),
+            egress: Egress::None,
+            zones: Vec::new(),
+            shared: None,
+            common: Common::default(),
+        }),
+        Kind::Slb => Settings::Slb(Slb {
+            scheme: Scheme::Internal,
+            listeners: Vec::new(),
+            allow_from: Vec::new(),
+            backends: None,
+            network: Network::default(),
+            common: Common::default(),
+        }),
+        _ => Settings::Rds(Rds {
+            engine: Engine::Mysql,
+            version: None,
+            class: "mock.large".into(),
+            storage: Bytes::gib(500),
+            high_availability: true,
+            database: "theirs".into(),
+            tls: Tls::Preferred,
+            backup_retention: None,
+            deletion_protection: false,
+            clients: Vec::new(),
+            network: Network::default(),
+            common: Common::default(),
+        }),
+    }
+}
