@@ -1,6 +1,7 @@
 //! Cloud resources that live and die with the application that declares them.
 
 pub mod api;
+pub mod cli;
 pub mod engine;
 pub mod ledger;
 pub mod local;

@@ -17,9 +17,7 @@ use serde_json::{Map, Value as Json};
 
 use super::error::{Error, Result};
 use crate::{
-    api::{
-        ApplicationSpec, CloudResourceSpec, EnvironmentSpec, ProviderConfigSpec, names,
-    },
+    api::{ApplicationSpec, CloudResourceSpec, EnvironmentSpec, ProviderConfigSpec, names},
     engine::{
         declare::{self, Declaration, Declared},
         effective,
@@ -101,7 +99,9 @@ impl Documents {
                 let place = format!("{name}, document {} (line {})", part.number, part.line);
                 match split::parse(&part) {
                     Ok(json) => found.extend(all.document(place, json)),
-                    Err(message) => all.problems.push(format!("{name}, document {}: {message}", part.number)),
+                    Err(message) => all
+                        .problems
+                        .push(format!("{name}, document {}: {message}", part.number)),
                 }
             }
         }
@@ -120,12 +120,18 @@ impl Documents {
 
     /// Fails if anything is wrong.
     pub fn judged(self) -> Result<Self> {
-        if self.problems.is_empty() { Ok(self) } else { Err(Error::Input(self.problems)) }
+        if self.problems.is_empty() {
+            Ok(self)
+        } else {
+            Err(Error::Input(self.problems))
+        }
     }
 
     fn document(&mut self, place: String, json: Json) -> Option<Found> {
         if !json.is_object() {
-            self.problems.push(format!("{place}: is no object; it needs `apiVersion`, `kind` and `metadata`"));
+            self.problems.push(format!(
+                "{place}: is no object; it needs `apiVersion`, `kind` and `metadata`"
+            ));
             return None;
         }
         let document: Document = match serde_json::from_value(json) {
@@ -138,7 +144,9 @@ impl Documents {
         let (Some(version), Some(kind)) = (document.api_version.as_deref(), document.kind.as_deref()) else {
             let missing = if document.kind.is_none() { "kind" } else { "apiVersion" };
             let known = KINDS.map(|(kind, _)| kind).join(", ");
-            self.problems.push(format!("{place}: {missing}: is missing; it takes documents of the kinds {known}"));
+            self.problems.push(format!(
+                "{place}: {missing}: is missing; it takes documents of the kinds {known}"
+            ));
             return None;
         };
         let name = document.metadata.name.clone().unwrap_or_default();
@@ -146,14 +154,17 @@ impl Documents {
         match KINDS.iter().find(|(known, _)| *known == kind) {
             Some((_, known)) if *known == version => {}
             Some((_, known)) => {
-                self.problems.push(format!("{place}: apiVersion: `{version}`: must be `{known}`"));
+                self.problems
+                    .push(format!("{place}: apiVersion: `{version}`: must be `{known}`"));
                 return None;
             }
             None => {
                 let hint = did_you_mean(kind, KINDS.iter().map(|(kind, _)| *kind));
-                if version.ends_with("mooring.dev/v1alpha1") || version.starts_with("core.oam.dev/") || !hint.is_empty() {
+                if version.ends_with("mooring.dev/v1alpha1") || version.starts_with("core.oam.dev/") || !hint.is_empty()
+                {
                     let known = KINDS.map(|(kind, _)| kind).join(", ");
-                    self.problems.push(format!("{place}: kind: `{kind}`: is none of {known}{hint}"));
+                    self.problems
+                        .push(format!("{place}: kind: `{kind}`: is none of {known}{hint}"));
                 } else {
                     self.notes.push(format!("{place}: left alone; it is none of ours"));
                 }
@@ -169,27 +180,43 @@ impl Documents {
 
     fn surroundings(&mut self, found: Found) {
         let Found { place, document } = found;
-        let Document { kind, metadata, spec, rest, .. } = document;
+        let Document {
+            kind,
+            metadata,
+            spec,
+            rest,
+            ..
+        } = document;
         let name = metadata.name.clone().unwrap_or_default();
         let namespace = metadata.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned());
         let fresh = match kind.as_deref() {
             Some("Environment") => {
-                let Some(read) = self.typed::<EnvironmentSpec>(&place, "Environment", spec) else { return };
+                let Some(read) = self.typed::<EnvironmentSpec>(&place, "Environment", spec) else {
+                    return;
+                };
                 self.tell(&place, effective::check_environment(&read));
-                let default = metadata.annotations.iter().flatten().any(|(k, v)| k == names::DEFAULT && v == "true");
+                let default = metadata
+                    .annotations
+                    .iter()
+                    .flatten()
+                    .any(|(k, v)| k == names::DEFAULT && v == "true");
                 self.environments.insert(name, (read, default)).is_none()
             }
             Some("ProviderConfig") => {
-                let Some(read) = self.typed::<ProviderConfigSpec>(&place, "ProviderConfig", spec) else { return };
+                let Some(read) = self.typed::<ProviderConfigSpec>(&place, "ProviderConfig", spec) else {
+                    return;
+                };
                 if read.provider.iter().count() != 1 {
                     let known = crate::api::PROVIDERS.join(", ");
-                    self.problems.push(format!("{place}: spec: exactly one of {known} must be set"));
+                    self.problems
+                        .push(format!("{place}: spec: exactly one of {known} must be set"));
                 }
                 self.providers.insert(name, read).is_none()
             }
-            Some("Namespace") => {
-                self.namespaces.insert(name, metadata.labels.unwrap_or_default()).is_none()
-            }
+            Some("Namespace") => self
+                .namespaces
+                .insert(name, metadata.labels.unwrap_or_default())
+                .is_none(),
             _ => match secret(&rest) {
                 Ok(entries) => self.secrets.insert((namespace, name), entries).is_none(),
                 Err(message) => {
@@ -199,19 +226,23 @@ impl Documents {
             },
         };
         if !fresh {
-            self.problems.push(format!("{place}: stands twice in what was given; remove one of them"));
+            self.problems
+                .push(format!("{place}: stands twice in what was given; remove one of them"));
         }
     }
 
     fn declares(&mut self, found: Found) {
         let Found { place, document } = found;
-        let Document { kind, metadata, spec, .. } = document;
+        let Document {
+            kind, metadata, spec, ..
+        } = document;
         let name = metadata.name.clone().unwrap_or_default();
         let namespace = metadata.namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned());
         if kind.as_deref() == Some("Application") {
             if let Some(first) = &self.application {
                 let message = "a second application; give one at a time, each with its own `-f`";
-                self.problems.push(format!("{place}: {message} (the first is {})", first.place));
+                self.problems
+                    .push(format!("{place}: {message} (the first is {})", first.place));
                 return;
             }
             let read: ApplicationSpec = match serde_json::from_value(spec) {
@@ -227,29 +258,41 @@ impl Documents {
             for unhandled in &declared.unhandled {
                 let doubtful = unhandled.hint.is_some();
                 let message = format!("{place}: {unhandled}: left alone; it is none of ours");
-                if doubtful { self.problems.push(message) } else { self.notes.push(message) }
+                if doubtful {
+                    self.problems.push(message)
+                } else {
+                    self.notes.push(message)
+                }
             }
             let environment = metadata.labels.and_then(|mut labels| labels.remove(names::ENVIRONMENT));
-            self.application = Some(Declares { declared, environment, place });
+            self.application = Some(Declares {
+                declared,
+                environment,
+                place,
+            });
             return;
         }
-        let Some(spec) = self.typed::<CloudResourceSpec>(&place, "CloudResource", spec) else { return };
+        let Some(spec) = self.typed::<CloudResourceSpec>(&place, "CloudResource", spec) else {
+            return;
+        };
         let Some(declaration) = Declaration::from_spec(&namespace, &spec) else {
             let known = crate::api::Declares::ALL.map(crate::api::Declares::as_str).join(", ");
-            self.problems.push(format!("{place}: spec: exactly one of {known} must be set"));
+            self.problems
+                .push(format!("{place}: spec: exactly one of {known} must be set"));
             return;
         };
         let problems = declaration.check();
         self.tell(&place, problems);
         let key = &declaration.key;
-        let whole = self.application.get_or_insert_with(|| Declares {
-            declared: Declared {
-                application: key.application.clone(),
-                namespace: namespace.clone(),
-                ..Declared::default()
-            },
-            environment: spec.environment.clone(),
-            place: place.clone(),
+        let whole = self.application.get_or_insert_with(|| {
+            let mut declared = Declared::default();
+            declared.application.clone_from(&key.application);
+            declared.namespace.clone_from(&namespace);
+            Declares {
+                declared,
+                environment: spec.environment.clone(),
+                place: place.clone(),
+            }
         });
         let declared = &mut whole.declared;
         if (&declared.namespace, &declared.application) != (&key.namespace, &key.application) {
@@ -260,7 +303,8 @@ impl Documents {
             ));
         } else if declared.keeps(key) {
             let message = "is declared already under this component and name; give one of them another name";
-            self.problems.push(format!("{place}: spec.name: `{}`: {message}", key.name));
+            self.problems
+                .push(format!("{place}: spec.name: `{}`: {message}", key.name));
         } else {
             declared.resources.push(declaration);
             declare::sort(&mut declared.resources);
@@ -268,7 +312,8 @@ impl Documents {
     }
 
     fn tell(&mut self, place: &str, problems: Vec<Problem>) {
-        self.problems.extend(problems.into_iter().map(|problem| format!("{place}: {problem}")));
+        self.problems
+            .extend(problems.into_iter().map(|problem| format!("{place}: {problem}")));
     }
 
     fn typed<T: DeserializeOwned>(&mut self, place: &str, kind: &str, spec: Json) -> Option<T> {
@@ -290,12 +335,17 @@ impl Documents {
 fn text(path: &Path) -> Result<(String, String)> {
     let mut text = String::new();
     if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map_err(Error::file("read", path))?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(Error::file("read", path))?;
         return Ok(("standard input".into(), text));
     }
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((path.display().to_string(), text)),
-        Err(error) => Err(Error::input(format!("{}: cannot be read: {error}; name a YAML file with `-f`", path.display()))),
+        Err(error) => Err(Error::input(format!(
+            "{}: cannot be read: {error}; name a YAML file with `-f`",
+            path.display()
+        ))),
     }
 }
 
@@ -309,10 +359,15 @@ fn secret(rest: &Map<String, Json>) -> std::result::Result<Credentials, String> 
             Some(_) => return Err(format!("{member}: must be an object with members of its own")),
         };
         for (name, value) in values {
-            let text = value.as_str().ok_or_else(|| format!("{member}.{name}: must be a text"))?;
+            let text = value
+                .as_str()
+                .ok_or_else(|| format!("{member}.{name}: must be a text"))?;
             let text = if encoded {
-                let bytes = ByteString::deserialize(value).ok().and_then(|bytes| String::from_utf8(bytes.0).ok());
-                bytes.ok_or_else(|| format!("{member}.{name}: is no base64 of a text; `stringData` takes it as it is"))?
+                let bytes = ByteString::deserialize(value)
+                    .ok()
+                    .and_then(|bytes| String::from_utf8(bytes.0).ok());
+                bytes
+                    .ok_or_else(|| format!("{member}.{name}: is no base64 of a text; `stringData` takes it as it is"))?
             } else {
                 text.to_owned()
             };

@@ -8,7 +8,7 @@ use super::state::{Consumer, Login};
 use crate::engine::binding;
 
 /// The variables a use of a resource brings.
-pub fn variables(
+pub(super) fn variables(
     consumer: &Consumer,
     entries: &Bindings,
     login: Option<&Login>,
@@ -24,17 +24,24 @@ pub fn variables(
         return Ok(BTreeMap::new());
     }
     let value = |key: &String| bound.entries.get(key).map(|value| value.expose().to_owned());
-    Ok(bound.env.iter().filter_map(|(name, key)| Some((name.clone(), value(key)?))).collect())
+    Ok(bound
+        .env
+        .iter()
+        .filter_map(|(name, key)| Some((name.clone(), value(key)?)))
+        .collect())
 }
 
 /// The text of the file. A shell that sources it and a dotenv library read the same values; what needs no quotes has
 /// none, for those that know none.
-pub fn text(variables: &BTreeMap<String, String>) -> String {
-    variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect()
+pub(super) fn text(variables: &BTreeMap<String, String>) -> String {
+    variables
+        .iter()
+        .map(|(name, value)| format!("{name}={}\n", quoted(value)))
+        .collect()
 }
 
 /// Reads back a file that [`text`] made.
-pub fn read(path: &std::path::Path) -> std::io::Result<BTreeMap<String, String>> {
+pub(super) fn read(path: &std::path::Path) -> std::io::Result<BTreeMap<String, String>> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         text => text?,
@@ -98,17 +105,34 @@ mod tests {
 
     #[test]
     fn a_shell_reads_back_what_was_written() {
-        let values = ["plain", "", "two words", "it's $HOME `id` \"x\" \\", "a\nb", "p#w;&|<>*?(){}[]~!"];
-        let variables: BTreeMap<_, _> =
-            values.iter().enumerate().map(|(n, value)| (format!("V{n}"), (*value).to_owned())).collect();
+        let values = [
+            "plain",
+            "",
+            "two words",
+            "it's $HOME `id` \"x\" \\",
+            "a\nb",
+            "p#w;&|<>*?(){}[]~!",
+        ];
+        let variables: BTreeMap<_, _> = values
+            .iter()
+            .enumerate()
+            .map(|(n, value)| (format!("V{n}"), (*value).to_owned()))
+            .collect();
         for (name, value) in &variables {
             let script = format!("{}printf %s \"${name}\"", text(&variables));
-            let output = std::process::Command::new("sh").arg("-c").arg(script).output().expect("a shell");
+            let output = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(script)
+                .output()
+                .expect("a shell");
             assert_eq!(String::from_utf8_lossy(&output.stdout), *value);
         }
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text(&variables)).expect("written");
         assert_eq!(read(file.path()).expect("read"), variables);
-        assert_eq!(text(&[("A".to_owned(), "mysql://u:p@h:3306/d".to_owned())].into()), "A=mysql://u:p@h:3306/d\n");
+        assert_eq!(
+            text(&[("A".to_owned(), "mysql://u:p@h:3306/d".to_owned())].into()),
+            "A=mysql://u:p@h:3306/d\n"
+        );
     }
 }

@@ -53,9 +53,21 @@ impl Front {
         let (remembered, secrets) = (state.remembered()?, state.secrets()?);
         let cluster = ledger.constant("cluster", &format!("local-{}", new_identity())).await?;
         let actor = std::env::var("USER").unwrap_or_else(|_| "local".into());
-        let engine =
-            Engine::new(ledger, Arc::new(SystemClock), crate::registrations(), ClusterId::new(cluster), actor).await?;
-        Ok(Self { state, remembered, secrets, engine, patience })
+        let engine = Engine::new(
+            ledger,
+            Arc::new(SystemClock),
+            crate::registrations(),
+            ClusterId::new(cluster),
+            actor,
+        )
+        .await?;
+        Ok(Self {
+            state,
+            remembered,
+            secrets,
+            engine,
+            patience,
+        })
     }
 
     /// What an Environment says: the document's word, else what is remembered, else the built-in one's.
@@ -71,21 +83,35 @@ impl Front {
             return Ok((spec.clone(), self.credentials(name, spec, documents)?));
         }
         if let Some(spec) = self.remembered.providers.get(name) {
-            return Ok((spec.clone(), self.secrets.providers.get(name).cloned().unwrap_or_default()));
+            return Ok((
+                spec.clone(),
+                self.secrets.providers.get(name).cloned().unwrap_or_default(),
+            ));
         }
         if name == builtin::NAME {
             let file = self.state.exists().then(|| self.state.path(MOCK_CLOUD));
             return Ok((builtin::provider_config(file.as_deref()).spec, Credentials::new()));
         }
-        let known: Vec<_> = documents.providers.keys().chain(self.remembered.providers.keys()).cloned().collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let known: Vec<_> = documents
+            .providers
+            .keys()
+            .chain(self.remembered.providers.keys())
+            .cloned()
+            .collect();
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
         Err(Error::input(format!(
             "ProviderConfig `{name}` is needed and is in no document; add it, or another `-f` with it (there are: {known})"
         )))
     }
 
     fn credentials(&self, name: &str, spec: &ProviderConfigSpec, documents: &Documents) -> Result<Credentials> {
-        let Some(reference) = &spec.credentials else { return Ok(Credentials::new()) };
+        let Some(reference) = &spec.credentials else {
+            return Ok(Credentials::new());
+        };
         let wanted = &reference.secret_ref.name;
         let found = documents.secrets.iter().find(|((_, secret), _)| secret == wanted);
         match (found, self.secrets.providers.get(name)) {
@@ -106,13 +132,20 @@ impl Front {
             .ok_or_else(|| Error::input(format!("ProviderConfig `{name}`: spec: names no provider")))?;
         let config = serde_json::Value::Object(config.0.clone());
         let connected = self.engine.connections().connect(name, provider, &config, credentials);
-        connected.map_err(|source| Error::Provider { provider: name.to_owned(), source })
+        connected.map_err(|source| Error::Provider {
+            provider: name.to_owned(),
+            source,
+        })
     }
 
     /// Every ProviderConfig there is: in the documents, remembered, or built in and in use.
     pub async fn providers(&self, documents: &Documents) -> Result<Vec<String>> {
-        let mut names: Vec<_> =
-            documents.providers.keys().chain(self.remembered.providers.keys()).cloned().collect();
+        let mut names: Vec<_> = documents
+            .providers
+            .keys()
+            .chain(self.remembered.providers.keys())
+            .cloned()
+            .collect();
         names.extend(self.records(None).await?.into_iter().map(|record| record.provider));
         if names.is_empty() {
             names.push(builtin::NAME.to_owned());
@@ -131,7 +164,10 @@ impl Front {
             ..Filter::default()
         };
         let records = self.engine.records(&filter).await?;
-        Ok(records.into_iter().filter(|record| record.standing != Standing::Gone).collect())
+        Ok(records
+            .into_iter()
+            .filter(|record| record.standing != Standing::Gone)
+            .collect())
     }
 
     /// The record of a key that is not gone.
@@ -155,9 +191,16 @@ impl Front {
                 Retry::OnChange | Retry::Slowly => Duration::MAX,
             };
             if error.operation() == "ledger" || again > self.patience.saturating_sub(begun.elapsed()) {
-                return Err(Error::Provider { provider: connection.name.clone(), source: error });
+                return Err(Error::Provider {
+                    provider: connection.name.clone(),
+                    source: error,
+                });
             }
-            told(format!("ProviderConfig `{}`: {error}; tried again in {}", connection.name, mooring_provider::Span::new(again)));
+            told(format!(
+                "ProviderConfig `{}`: {error}; tried again in {}",
+                connection.name,
+                mooring_provider::Span::new(again)
+            ));
             tokio::time::sleep(again).await;
             pause = (pause * 2).min(Duration::from_secs(30));
         }
@@ -165,7 +208,11 @@ impl Front {
 
     /// The owner that an identity and a key make here.
     pub fn owned(&self, identity: Identity, key: &Key) -> Owner {
-        Owner { cluster: self.engine.cluster().clone(), identity, key: key.clone() }
+        Owner {
+            cluster: self.engine.cluster().clone(),
+            identity,
+            key: key.clone(),
+        }
     }
 
     /// How long what only waits is waited for.

@@ -10,13 +10,13 @@ use mooring_provider::{
     Account, DynAdapter, ExternalId, Key, Kind,
     spec::{Rds, Selector},
 };
-use secrecy::SecretString;
 
 use super::{
     documents::{Declares, Documents},
     drive::Made,
     error::{Error, Result},
     front::Front,
+    login::{account_name, accounts, existing_login, own_account},
     state::{Consumer, Fate, Login},
 };
 use crate::{
@@ -34,11 +34,11 @@ use crate::{
 /// The name of the cluster, as an override's `when.cluster` has it.
 const CLUSTER: &str = "local";
 /// What stands for an id that is not known yet.
-pub const PENDING: &str = "pending";
+pub(super) const PENDING: &str = "pending";
 
 /// What an application wants in its environment.
 #[derive(Debug)]
-pub struct Intent {
+pub(super) struct Intent {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -57,7 +57,7 @@ pub struct Intent {
 
 /// One resource.
 #[derive(Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// What is declared.
     pub declaration: Declaration,
     /// Its kind.
@@ -78,14 +78,18 @@ pub struct Entry {
 
 impl Entry {
     /// The id of what exists already and is not ours: named by the trait, or the network that is shared.
-    pub fn existing(&self) -> Option<ExternalId> {
-        let shared = self.effective.spec.get("shared").and_then(|shared| shared.get("id")?.as_str());
+    pub(super) fn existing(&self) -> Option<ExternalId> {
+        let shared = self
+            .effective
+            .spec
+            .get("shared")
+            .and_then(|shared| shared.get("id")?.as_str());
         let named = self.effective.existing.as_ref().map(|existing| existing.id.as_str());
         named.or(shared.filter(|_| self.kind == Kind::Vpc)).map(ExternalId::new)
     }
 
     /// What becomes of it when its declaration goes.
-    pub fn fate(&self, intent: &Intent) -> Fate {
+    pub(super) fn fate(&self, intent: &Intent) -> Fate {
         let settings = effective::settings(&intent.spec, self.region.as_deref(), CLUSTER).unwrap_or_default();
         let deletion = &self.effective.deletion;
         Fate {
@@ -98,15 +102,21 @@ impl Entry {
 }
 
 /// Reads what an application wants. Everything that is wrong is told at once.
-pub async fn intend(front: &Front, documents: &Documents, wanted: Option<&str>) -> Result<Intent> {
+pub(super) async fn intend(front: &Front, documents: &Documents, wanted: Option<&str>) -> Result<Intent> {
     let Some(application) = &documents.application else {
-        return Err(Error::input("there is no Application in what was given; add one, or another `-f` with it"));
+        return Err(Error::input(
+            "there is no Application in what was given; add one, or another `-f` with it",
+        ));
     };
     let declared = &application.declared;
-    let records = front.records(Some((&declared.namespace, &declared.application))).await?;
+    let records = front
+        .records(Some((&declared.namespace, &declared.application)))
+        .await?;
     let environment = choose(front, documents, application, wanted, &records)?;
     let spec = front.environment(&environment, documents).ok_or_else(|| {
-        Error::input(format!("Environment `{environment}` is in no document; add it, or another `-f` with it"))
+        Error::input(format!(
+            "Environment `{environment}` is in no document; add it, or another `-f` with it"
+        ))
     })?;
     let mut intent = Intent {
         namespace: declared.namespace.clone(),
@@ -120,7 +130,9 @@ pub async fn intend(front: &Front, documents: &Documents, wanted: Option<&str>) 
     let mut problems = Vec::new();
     let mut usage = usage(front, &intent).await?;
     for declaration in &declared.resources {
-        let Some(kind) = declaration.declares.kind() else { continue };
+        let Some(kind) = declaration.declares.kind() else {
+            continue;
+        };
         match intent.entry(front, documents, application, declaration, kind, &records) {
             Ok(None) => intent.skipped.push((declaration.key.clone(), kind)),
             Ok(Some(entry)) => {
@@ -142,7 +154,12 @@ pub async fn intend(front: &Front, documents: &Documents, wanted: Option<&str>) 
     if problems.is_empty() {
         return Ok(intent);
     }
-    Err(Error::Input(problems.into_iter().map(|problem| format!("{}: {problem}", application.place)).collect()))
+    Err(Error::Input(
+        problems
+            .into_iter()
+            .map(|problem| format!("{}: {problem}", application.place))
+            .collect(),
+    ))
 }
 
 /// The Environment: the one asked for, else the one that holds something of the application already, else the one it is
@@ -156,17 +173,25 @@ fn choose(
 ) -> Result<String> {
     let place = &application.place;
     let holds = |record: &&Record| matches!(record.standing, Standing::Live | Standing::Deleting | Standing::Parked);
-    let pin = records.iter().filter(holds).find(|record| !record.environment.is_empty());
+    let pin = records
+        .iter()
+        .filter(holds)
+        .find(|record| !record.environment.is_empty());
     let asked = wanted.or(application.environment.as_deref());
     let namespace = documents.namespaces.get(&application.declared.namespace);
-    let labelled = namespace.and_then(|labels| labels.get(names::ENVIRONMENT)).map(String::as_str);
+    let labelled = namespace
+        .and_then(|labels| labels.get(names::ENVIRONMENT))
+        .map(String::as_str);
     if let Some(pin) = pin
         && asked.or(labelled).is_none_or(|asked| asked == pin.environment)
     {
         return Ok(pin.environment.clone());
     }
-    let mut known: BTreeMap<String, bool> =
-        documents.environments.iter().map(|(name, (_, default))| (name.clone(), *default)).collect();
+    let mut known: BTreeMap<String, bool> = documents
+        .environments
+        .iter()
+        .map(|(name, (_, default))| (name.clone(), *default))
+        .collect();
     let only = known.len() == 1;
     known.values_mut().for_each(|default| *default |= only);
     let none_given = known.is_empty();
@@ -196,7 +221,11 @@ async fn usage(front: &Front, intent: &Intent) -> Result<HashMap<Kind, Usage>> {
         }
         let used = usage.entry(record.kind).or_default();
         used.count += 1;
-        let storage = record.memory.applied.as_ref().and_then(|spec| spec.get("storage")?.as_str()?.parse().ok());
+        let storage = record
+            .memory
+            .applied
+            .as_ref()
+            .and_then(|spec| spec.get("storage")?.as_str()?.parse().ok());
         used.storage += storage.map_or(0, mooring_provider::Bytes::get);
     }
     Ok(usage)
@@ -222,17 +251,27 @@ impl Intent {
         };
         let whole = |error: Error| vec![Problem::new(reason::INVALID_ENVIRONMENT, chain(&error))];
         let connection = front.connect(&name, documents).map_err(whole)?;
-        let region = front.provider(&name, documents).map_err(whole)?.0.region().map(str::to_owned);
-        let record = records.iter().find(|record| record.owner.key == *key && record.standing != Standing::Abandoned);
+        let region = front
+            .provider(&name, documents)
+            .map_err(whole)?
+            .0
+            .region()
+            .map(str::to_owned);
+        let record = records
+            .iter()
+            .find(|record| record.owner.key == *key && record.standing != Standing::Abandoned);
         if let Some(record) = record {
             self.same_thing(record, kind, &name).map_err(within)?;
         }
         let outputs = self.outputs(|_| None);
-        let effective = self.resolve(declaration, &connection, region.as_deref(), &outputs)?;
+        let after = application.declared.after(declaration);
+        let effective = self.resolve(declaration, &after, &connection, region.as_deref(), &outputs)?;
         let adapter = connection
             .adapter(kind, Priority::Create)
             .map_err(|error| within(Problem::new(reason::NO_PROVIDER, error.message())))?;
-        adapter.validate(&effective.spec).map_err(|error| within(Problem::new(reason::INVALID_SPEC, error.message())))?;
+        adapter
+            .validate(&effective.spec)
+            .map_err(|error| within(Problem::new(reason::INVALID_SPEC, error.message())))?;
         let login = existing_login(&effective, documents, &self.namespace).map_err(within)?;
         let entry = Entry {
             declaration: declaration.clone(),
@@ -240,16 +279,23 @@ impl Intent {
             connection,
             region,
             effective,
-            after: application.declared.after(declaration),
+            after,
             record: record.cloned(),
             login,
         };
-        if kind == Kind::Vpc && entry.effective.spec.get("shared").is_some_and(|s| !s.is_null()) && entry.existing().is_none() {
+        if kind == Kind::Vpc
+            && entry.effective.spec.get("shared").is_some_and(|s| !s.is_null())
+            && entry.existing().is_none()
+        {
             let message = format!(
                 "Environment `{}` has no network to share; an SRE may set `network.id`, or use `network: dedicated`",
                 self.environment
             );
-            return Err(within(Problem::new(reason::INVALID_ENVIRONMENT, message).field("network").value("shared")));
+            return Err(within(
+                Problem::new(reason::INVALID_ENVIRONMENT, message)
+                    .field("network")
+                    .value("shared"),
+            ));
         }
         Ok(Some(entry))
     }
@@ -261,7 +307,9 @@ impl Intent {
                 "is the name of a {} that is there; declare the {kind} under another `name`, or take the {} down first",
                 record.kind, record.kind
             );
-            return Err(Problem::new(reason::INVALID_SPEC, message).field("name").value(&record.owner.key.name));
+            return Err(Problem::new(reason::INVALID_SPEC, message)
+                .field("name")
+                .value(&record.owner.key.name));
         }
         if record.provider != provider {
             let message = format!(
@@ -277,26 +325,48 @@ impl Intent {
     fn limit(&self, entry: &Entry, used: Usage) -> Option<Problem> {
         let key = &entry.declaration.key;
         let settings = effective::settings(&self.spec, entry.region.as_deref(), CLUSTER).ok()?;
-        effective::within_limits(&self.environment, &settings, &self.namespace, entry.kind, used, entry.effective.storage)
-            .err()
-            .map(|problem| problem.within(&key.component, &key.name))
+        effective::within_limits(
+            &self.environment,
+            &settings,
+            &self.namespace,
+            entry.kind,
+            used,
+            entry.effective.storage,
+        )
+        .err()
+        .map(|problem| problem.within(&key.component, &key.name))
     }
 
     /// What the resources gave. What is not there yet has a placeholder.
     fn outputs(&self, made: impl Fn(&Key) -> Option<super::drive::Thing>) -> BTreeMap<Key, Output> {
         let output = |entry: &Entry| {
             let thing = made(&entry.declaration.key).unwrap_or_default();
-            let id = thing.external_id.or_else(|| Some(entry.record.as_ref()?.memory.external_id.clone()?));
-            Output::of(&entry.effective, id.unwrap_or_else(|| ExternalId::new(PENDING)), |name| {
-                Some(thing.bindings.get(name)?.plain()?.to_owned())
-            })
+            let id = thing
+                .external_id
+                .or_else(|| Some(entry.record.as_ref()?.memory.external_id.clone()?));
+            Output::of(
+                &entry.effective,
+                id.unwrap_or_else(|| ExternalId::new(PENDING)),
+                |name| Some(thing.bindings.get(name)?.plain()?.to_owned()),
+            )
         };
-        self.entries.iter().map(|entry| (entry.declaration.key.clone(), output(entry))).collect()
+        let without = |kind| Output {
+            kind,
+            external_id: None,
+            network: None,
+        };
+        let skipped = self.skipped.iter().map(|(key, kind)| (key.clone(), without(*kind)));
+        self.entries
+            .iter()
+            .map(|entry| (entry.declaration.key.clone(), output(entry)))
+            .chain(skipped)
+            .collect()
     }
 
     fn resolve(
         &self,
         declaration: &Declaration,
+        after: &[Key],
         connection: &Connection,
         region: Option<&str>,
         outputs: &BTreeMap<Key, Output>,
@@ -308,31 +378,64 @@ impl Intent {
             provider: connection.provider,
             region,
             cluster: CLUSTER,
+            after,
             outputs,
-            selector: Selector { namespace: self.namespace.clone(), labels: [component].into() },
+            selector: Selector {
+                namespace: self.namespace.clone(),
+                labels: [component].into(),
+            },
             backends: &[],
         };
         effective::resolve(declaration, &context).map_err(|unresolved| match unresolved {
             Unresolved::Invalid(problems) => problems,
             // A declaration comes after what it refers to, so that this is a reference to what is skipped here.
             Unresolved::Awaits(keys) => {
-                let keys = keys.iter().map(|key| format!("{}/{}", key.component, key.name)).collect::<Vec<_>>();
-                let message =
-                    format!("needs {}, which Environment `{}` does without", keys.join(", "), self.environment);
-                vec![Problem::new(reason::TARGET_NOT_FOUND, message).within(&declaration.key.component, &declaration.key.name)]
+                let keys = keys
+                    .iter()
+                    .map(|key| format!("{}/{}", key.component, key.name))
+                    .collect::<Vec<_>>();
+                let message = format!(
+                    "needs {}, which Environment `{}` does without",
+                    keys.join(", "),
+                    self.environment
+                );
+                vec![
+                    Problem::new(reason::TARGET_NOT_FOUND, message)
+                        .within(&declaration.key.component, &declaration.key.name),
+                ]
             }
         })
     }
 
     /// What is wanted of an entry, now that those before it are there.
-    pub fn want(&self, index: usize, made: &Made, logins: &BTreeMap<String, Login>, recreate: bool) -> Result<Want, String> {
+    pub(super) fn want(
+        &self,
+        index: usize,
+        made: &Made,
+        logins: &BTreeMap<String, Login>,
+        recreate: bool,
+    ) -> Result<Want, String> {
         let entry = &self.entries[index];
         let outputs = self.outputs(|key| made.get(key).cloned());
         let effective = self
-            .resolve(&entry.declaration, &entry.connection, entry.region.as_deref(), &outputs)
+            .resolve(
+                &entry.declaration,
+                &entry.after,
+                &entry.connection,
+                entry.region.as_deref(),
+                &outputs,
+            )
             .map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; "))?;
-        let accounts = if entry.existing().is_some() { Vec::new() } else { self.accounts(&entry.declaration.key, logins) };
-        Ok(Want::Present { spec: effective.spec, accounts, recreate })
+        let accounts = if entry.existing().is_some() {
+            Vec::new()
+        } else {
+            self.accounts(&entry.declaration.key, logins)
+        };
+        Ok(Want::Present {
+            spec: effective.spec,
+            accounts,
+            recreate,
+        })
     }
 
     /// The accounts of a resource: one for each of its users.
@@ -346,13 +449,20 @@ impl Intent {
             Trait::Resource(kind) => (key.clone(), kind),
             Trait::Bind => match bind_target(declaration, all) {
                 Some(Target::Own(target)) => {
-                    let found = all.iter().find(|other| other.key == target).and_then(|other| other.declares.kind());
+                    let found = all
+                        .iter()
+                        .find(|other| other.key == target)
+                        .and_then(|other| other.declares.kind());
                     let Some(kind) = found else { return Ok(None) };
                     (target, kind)
                 }
                 _ => {
                     let message = "is of another application; without a cluster a bind reaches this application only";
-                    let to = declaration.properties.get("to").and_then(|to| to.as_str()).unwrap_or_default();
+                    let to = declaration
+                        .properties
+                        .get("to")
+                        .and_then(|to| to.as_str())
+                        .unwrap_or_default();
                     let problem = Problem::new(reason::TARGET_NOT_FOUND, message).field("to").value(to);
                     return Err(problem.within(&key.component, &key.name));
                 }
@@ -378,10 +488,16 @@ impl Intent {
     }
 
     /// Makes a login for each use that has none. True if any was made.
-    pub fn make_logins(&self, logins: &mut BTreeMap<String, Login>) -> bool {
+    pub(super) fn make_logins(&self, logins: &mut BTreeMap<String, Login>) -> bool {
         let mut made = false;
         for consumer in &self.consumers {
-            let Some(entry) = self.entries.iter().find(|entry| entry.declaration.key == consumer.target) else { continue };
+            let Some(entry) = self
+                .entries
+                .iter()
+                .find(|entry| entry.declaration.key == consumer.target)
+            else {
+                continue;
+            };
             let has_accounts = entry
                 .connection
                 .adapter(entry.kind, Priority::Create)
@@ -397,65 +513,14 @@ impl Intent {
                     Ok(database) if own => account_name(&database),
                     _ => own_account(&consumer.key),
                 };
-                Login { username, password: new_password() }
+                Login {
+                    username,
+                    password: new_password(),
+                }
             });
         }
         made
     }
-}
-
-/// The accounts of a resource: one for each of its users that has a login.
-pub fn accounts(consumers: &[Consumer], key: &Key, logins: &BTreeMap<String, Login>) -> Vec<Account> {
-    let users = consumers.iter().filter(|consumer| consumer.target == *key);
-    users
-        .filter_map(|consumer| {
-            let login = logins.get(&consumer.key.to_string())?;
-            Some(Account {
-                name: login.username.clone(),
-                access: consumer.access,
-                password: login.password.clone(),
-            })
-        })
-        .collect()
-}
-
-/// The name of a database as the name of its first account: what the strictest known provider takes.
-fn account_name(database: &str) -> String {
-    let name: String =
-        database.to_ascii_lowercase().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(16).collect();
-    let name = name.trim_end_matches('_').to_owned();
-    if name.starts_with(|c: char| c.is_ascii_lowercase()) { name } else { format!("db_{name}").chars().take(16).collect() }
-}
-
-/// The name of the account of a bind: its component, and what tells it from any other.
-fn own_account(key: &Key) -> String {
-    let hash = crate::engine::keyed_hash("account", &[&key.to_string()]);
-    let component: String = account_name(&key.component).chars().take(10).collect();
-    format!("{}_{}", component.trim_end_matches('_'), &hash[..5])
-}
-
-fn existing_login(effective: &Effective, documents: &Documents, namespace: &str) -> Result<Option<Login>, Problem> {
-    let secret = effective.existing.as_ref().and_then(|existing| existing.credentials_secret.as_ref());
-    let Some(name) = secret else { return Ok(None) };
-    let problem = |message: &str| {
-        Problem::new(reason::TARGET_NOT_FOUND, message).field("existing.credentialsSecret").value(name)
-    };
-    let entries = documents.secrets.get(&(namespace.to_owned(), name.clone())).ok_or_else(|| {
-        problem("there is no such Secret of this namespace in the documents; add one, or another `-f` with it")
-    })?;
-    let get = |entry: &str| entries.get(entry).cloned();
-    match (get("username"), get("password")) {
-        (Some(username), Some(password)) => {
-            let username = plain(&username);
-            Ok(Some(Login { username, password }))
-        }
-        _ => Err(problem("needs the entries `username` and `password`")),
-    }
-}
-
-fn plain(text: &SecretString) -> String {
-    use secrecy::ExposeSecret;
-    text.expose_secret().to_owned()
 }
 
 /// An error with its causes, each once.
@@ -467,24 +532,4 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn account_names_are_what_the_strictest_provider_takes() {
-        for (database, expected) in [
-            ("shop", "shop"),
-            ("Shop_Of_The_Whole_Town", "shop_of_the_whol"),
-            ("9lives", "db_9lives"),
-            ("a-b", "ab"),
-        ] {
-            assert_eq!(account_name(database), expected);
-        }
-        let bind = own_account(&Key::new("ns", "shop", "report-for-the-board", "bind"));
-        assert!(bind.len() <= 16 && bind.starts_with("reportfort_"), "{bind}");
-        assert_ne!(bind, own_account(&Key::new("ns", "shop", "report-for-the-board", "other")));
-    }
 }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mooring_provider::{
-    Change, Claim, Difference, DynAdapter, ErrorKind, Key, Phase, Sighting, reason,
-};
+use mooring_provider::{Change, Claim, Difference, DynAdapter, ErrorKind, Key, Phase, Sighting, reason};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -122,17 +120,29 @@ pub async fn plan(front: &Front, documents: &Documents, environment: Option<&str
         });
     }
     for record in front.records(Some((&intent.namespace, &intent.application))).await? {
-        let declared = intent.entries.iter().any(|entry| entry.declaration.key == record.owner.key);
+        let declared = intent
+            .entries
+            .iter()
+            .any(|entry| entry.declaration.key == record.owner.key);
         if !declared && matches!(record.standing, Standing::Live | Standing::Deleting) {
             resources.push(leaves(front, &record));
         }
     }
     let mut notes = documents.notes.clone();
-    for consumer in intent.consumers.iter().filter(|consumer| consumer.key != consumer.target) {
+    for consumer in intent
+        .consumers
+        .iter()
+        .filter(|consumer| consumer.key != consumer.target)
+    {
         let (by, of) = (name(&consumer.key), name(&consumer.target));
         notes.push(format!("{by}: uses {of} with an account of its own"));
     }
-    Ok(Plan { application: intent.application, environment: intent.environment, resources, notes })
+    Ok(Plan {
+        application: intent.application,
+        environment: intent.environment,
+        resources,
+        notes,
+    })
 }
 
 fn name(key: &Key) -> String {
@@ -140,7 +150,11 @@ fn name(key: &Key) -> String {
 }
 
 fn leaves(front: &Front, record: &Record) -> Planned {
-    let policy = front.remembered.fates.get(&record.owner.identity).map(|fate| (fate.policy, fate.after));
+    let policy = front
+        .remembered
+        .fates
+        .get(&record.owner.identity)
+        .map(|fate| (fate.policy, fate.after));
     let how = match policy {
         _ if record.existing => "it is let go as it is, as it is not ours".to_owned(),
         Some((DeletionPolicy::Recycle, after)) => format!("it is taken out of use and its data kept for {after}"),
@@ -185,7 +199,10 @@ async fn look(
         Some(Ok(Sighting::One(state))) => state,
         Some(Ok(Sighting::Several(ids))) => {
             let ids = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            return Ok((Action::Blocked, vec![format!("{}: {ids} all carry its identity", reason::AMBIGUOUS)]));
+            return Ok((
+                Action::Blocked,
+                vec![format!("{}: {ids} all carry its identity", reason::AMBIGUOUS)],
+            ));
         }
         Some(Ok(Sighting::Absent)) => return Ok(absent(entry, record, existing.is_some())),
         Some(Err(error)) => {
@@ -194,16 +211,25 @@ async fn look(
         }
         None => return Ok((Action::Blocked, vec![ErrorKind::Unexpected.reason().to_owned()])),
     };
-    let thing = Thing { external_id: Some(adapter.id(&state)), bindings: adapter.bindings(&claim, &state) };
+    let thing = Thing {
+        external_id: Some(adapter.id(&state)),
+        bindings: adapter.bindings(&claim, &state),
+    };
     made.insert(key.clone(), thing);
     if existing.is_some() {
-        return Ok((Action::Keep, vec!["it exists already and is not ours; it is used as it is".to_owned()]));
+        return Ok((
+            Action::Keep,
+            vec!["it exists already and is not ours; it is used as it is".to_owned()],
+        ));
     }
     match adapter.owner(&state) {
         Some(owner) if owner == claim.owner => {}
         other => {
             let whose = other.map_or_else(|| "nobody that we know".to_owned(), |owner| owner.key.to_string());
-            return Ok((Action::Blocked, vec![format!("{}: it belongs to {whose}", reason::OWNED_ELSEWHERE)]));
+            return Ok((
+                Action::Blocked,
+                vec![format!("{}: it belongs to {whose}", reason::OWNED_ELSEWHERE)],
+            ));
         }
     }
     let spec = match intent.want(index, made, &BTreeMap::new(), false) {
@@ -213,7 +239,10 @@ async fn look(
     };
     match adapter.phase(&state) {
         Phase::Parked(until) => {
-            return Ok((Action::Reclaim, vec![format!("it is parked until {until}; it comes back with its data")]));
+            return Ok((
+                Action::Reclaim,
+                vec![format!("it is parked until {until}; it comes back with its data")],
+            ));
         }
         Phase::Failed(why) => return Ok((Action::Blocked, vec![format!("{}: {why}", reason::FAILED)])),
         Phase::Unreachable(why) => return Ok((Action::Blocked, vec![format!("{}: {why}", reason::UNREACHABLE)])),
@@ -221,7 +250,11 @@ async fn look(
         Phase::Ready | Phase::Busy(_) => {}
     }
     Ok(match adapter.drift(&spec, &state) {
-        Ok(drift) => differences(&drift.0, &spec, record.and_then(|record| record.memory.applied.as_ref())),
+        Ok(drift) => differences(
+            &drift.0,
+            &spec,
+            record.and_then(|record| record.memory.applied.as_ref()),
+        ),
         Err(error) => (Action::Blocked, vec![chain(&error)]),
     })
 }
@@ -229,7 +262,10 @@ async fn look(
 fn absent(entry: &Entry, record: Option<&Record>, existing: bool) -> (Action, Vec<String>) {
     if existing {
         let id = entry.existing().map(|id| id.to_string()).unwrap_or_default();
-        return (Action::Blocked, vec![format!("there is no {} `{id}` at the provider", entry.kind)]);
+        return (
+            Action::Blocked,
+            vec![format!("there is no {} `{id}` at the provider", entry.kind)],
+        );
     }
     let was_ready = record.is_some_and(|record| record.memory.was_ready && record.standing != Standing::Deleting);
     match (was_ready, entry.kind.bears_data()) {
@@ -242,7 +278,10 @@ fn absent(entry: &Entry, record: Option<&Record>, existing: bool) -> (Action, Ve
             );
             (Action::Blocked, vec![why])
         }
-        (true, false) => (Action::Create, vec!["it is gone from the provider; its address will be another".to_owned()]),
+        (true, false) => (
+            Action::Create,
+            vec!["it is gone from the provider; its address will be another".to_owned()],
+        ),
         (false, _) => (Action::Create, vec!["it was begun and is not there yet".to_owned()]),
     }
 }
@@ -252,7 +291,12 @@ fn differences(drift: &[Difference], spec: &Json, applied: Option<&Json>) -> (Ac
     let mut action = Action::Keep;
     let mut why = Vec::new();
     for difference in drift {
-        let Difference { field, desired, observed, change } = difference;
+        let Difference {
+            field,
+            desired,
+            observed,
+            change,
+        } = difference;
         let told = format!("{field}: {observed} → {desired}");
         let declared_anew = applied.is_some_and(|applied| spec.get(field) != applied.get(field));
         let (worse, message) = match change {
@@ -260,7 +304,10 @@ fn differences(drift: &[Difference], spec: &Json, applied: Option<&Json>) -> (Ac
             Change::OnChange if declared_anew => (Action::Change, told),
             Change::OnChange => (
                 Action::Keep,
-                format!("{}: {field} is {observed}, declared {desired}; changed at the provider and left so", reason::DRIFTED),
+                format!(
+                    "{}: {field} is {observed}, declared {desired}; changed at the provider and left so",
+                    reason::DRIFTED
+                ),
             ),
             Change::Immutable => (
                 Action::Replace,

@@ -3,11 +3,13 @@
 use mooring_provider::Kind;
 use serde::Serialize;
 
-use super::{documents::Documents, error::{Error, Result}, front::Front, intent::chain};
-use crate::{
-    engine::{Entry, Held},
-    ledger::Standing,
+use super::{
+    documents::Documents,
+    error::{Error, Result},
+    front::Front,
+    intent::chain,
 };
+use crate::engine::Entry;
 
 /// A resource, as the ledger has it.
 #[derive(Debug, Serialize)]
@@ -16,7 +18,7 @@ pub struct Listed {
     /// `namespace/application/component/name` of its declaration.
     pub key: String,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: String,
     /// Its Environment.
     pub environment: String,
     /// The ProviderConfig it is at.
@@ -24,7 +26,7 @@ pub struct Listed {
     /// What the provider calls it.
     pub external_id: Option<String>,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: String,
     /// Its address.
     pub endpoint: Option<String>,
     /// Why it stands there.
@@ -36,11 +38,11 @@ pub async fn list(front: &Front) -> Result<Vec<Listed>> {
     let records = front.records(None).await?;
     let listed = records.into_iter().map(|record| Listed {
         key: record.owner.key.to_string(),
-        kind: record.kind,
+        kind: record.kind.to_string(),
         environment: record.environment,
         provider: record.provider,
         external_id: record.memory.external_id.map(|id| id.to_string()),
-        standing: record.standing,
+        standing: record.standing.as_str().to_owned(),
         endpoint: record.endpoint,
         reason: record.reason,
     });
@@ -57,11 +59,6 @@ pub async fn inventory(front: &Front, documents: &Documents) -> Result<Vec<Entry
     }
     entries.sort_by(|a, b| (&a.provider, &a.owner, a.kind).cmp(&(&b.provider, &b.owner, b.kind)));
     Ok(entries)
-}
-
-/// Whether anything stands there that nobody declares.
-pub fn orphans(entries: &[Entry]) -> usize {
-    entries.iter().filter(|entry| entry.state == Held::Orphan).count()
 }
 
 /// Whose a provider's credentials are.
@@ -87,8 +84,14 @@ pub struct Checked {
 pub async fn check(front: &Front, documents: &Documents) -> Result<Vec<Checked>> {
     let mut all = Vec::new();
     for name in front.providers(documents).await? {
-        let mut checked =
-            Checked { provider: name.clone(), kind: None, account: None, region: None, kinds: Vec::new(), error: None };
+        let mut checked = Checked {
+            provider: name.clone(),
+            kind: None,
+            account: None,
+            region: None,
+            kinds: Vec::new(),
+            error: None,
+        };
         match front.connect(&name, documents) {
             Err(error) => checked.error = Some(chain(&error)),
             Ok(connection) => {

@@ -110,7 +110,10 @@ pub struct Login {
 impl State {
     /// A state directory, which need not be there yet.
     pub fn at(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), lock: None }
+        Self {
+            directory: directory.to_owned(),
+            lock: None,
+        }
     }
 
     /// Whether it holds anything.
@@ -153,15 +156,23 @@ impl State {
                 Err(TryLockError::Error(error)) => return Err(Error::file("lock the state directory", &path)(error)),
                 Err(TryLockError::WouldBlock) => {
                     let mut holder = String::new();
-                    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut holder));
+                    let read = file
+                        .seek(SeekFrom::Start(0))
+                        .and_then(|_| file.read_to_string(&mut holder));
                     let holder = read.map_or_else(|_| String::new(), |_| holder.trim().to_owned());
                     if begun.elapsed() >= patience {
                         let waited = Span::new(patience);
-                        return Err(Error::InUse { state: self.directory.clone(), holder, waited });
+                        return Err(Error::InUse {
+                            state: self.directory.clone(),
+                            holder,
+                            waited,
+                        });
                     }
                     if std::mem::take(&mut silent) {
                         let state = self.directory.display();
-                        told(format!("waiting for another mooring (process {holder}) to be done with {state}"));
+                        told(format!(
+                            "waiting for another mooring (process {holder}) to be done with {state}"
+                        ));
                     }
                     tokio::time::sleep(ASK_AGAIN).await;
                 }
@@ -201,7 +212,8 @@ impl State {
 
     /// The file with the environment variables of a component.
     pub fn env_file(&self, namespace: &str, application: &str, component: &str) -> PathBuf {
-        self.env_directory(namespace, application).join(format!("{component}.env"))
+        self.env_directory(namespace, application)
+            .join(format!("{component}.env"))
     }
 
     /// The directory of an application's env files.
@@ -222,7 +234,10 @@ fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T> {
         read => read.map_err(Error::file("read", path))?,
     };
     // The parser's own message could quote a password.
-    serde_json::from_slice(&text).map_err(|error| Error::Unreadable { path: path.to_owned(), line: error.line() })
+    serde_json::from_slice(&text).map_err(|error| Error::Unreadable {
+        path: path.to_owned(),
+        line: error.line(),
+    })
 }
 
 /// The one place where secrets are written in the clear.
@@ -235,13 +250,27 @@ impl Serialize for Exposed<'_> {
             .accounts
             .iter()
             .map(|(key, login)| {
-                (key, BTreeMap::from([("username", login.username.as_str()), ("password", login.password.expose_secret())]))
+                (
+                    key,
+                    BTreeMap::from([
+                        ("username", login.username.as_str()),
+                        ("password", login.password.expose_secret()),
+                    ]),
+                )
             })
             .collect();
         let exposed = |credentials: &Credentials| -> BTreeMap<String, String> {
-            credentials.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
+            credentials
+                .iter()
+                .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()))
+                .collect()
         };
-        let providers: BTreeMap<_, _> = self.0.providers.iter().map(|(name, all)| (name, exposed(all))).collect();
+        let providers: BTreeMap<_, _> = self
+            .0
+            .providers
+            .iter()
+            .map(|(name, all)| (name, exposed(all)))
+            .collect();
         serde_json::json!({ "accounts": accounts, "providers": providers }).serialize(serializer)
     }
 }
@@ -262,14 +291,24 @@ mod tests {
         let mut state = State::at(&home.path().join("state"));
         state.lock(Duration::ZERO, &|_| {}).await.expect("it is free");
         let mut secrets = state.secrets().expect("none yet");
-        let login = Login { username: "shop".into(), password: "Pw-1".to_owned().into() };
+        let login = Login {
+            username: "shop".into(),
+            password: "Pw-1".to_owned().into(),
+        };
         secrets.accounts.insert("ns/shop/web/rds".into(), login);
         state.store(&secrets).expect("stored");
         let read = state.secrets().expect("read");
         assert_eq!(read.accounts["ns/shop/web/rds"].password.expose_secret(), "Pw-1");
         assert!(!format!("{read:?}").contains("Pw-1"));
-        assert_eq!((mode(state.directory()), mode(&state.path("credentials.json"))), (0o700, 0o600));
-        std::fs::write(state.path("credentials.json"), "{\"accounts\": {\"a\": {\"username\": \"Pw-1\" oops").expect("written");
+        assert_eq!(
+            (mode(state.directory()), mode(&state.path("credentials.json"))),
+            (0o700, 0o600)
+        );
+        std::fs::write(
+            state.path("credentials.json"),
+            "{\"accounts\": {\"a\": {\"username\": \"Pw-1\" oops",
+        )
+        .expect("written");
         let error = state.secrets().expect_err("torn").to_string();
         assert!(error.contains("line 1") && !error.contains("Pw-1"), "{error}");
     }
@@ -281,8 +320,15 @@ mod tests {
         one.lock(Duration::ZERO, &|_| {}).await.expect("it is free");
         let told = std::sync::Mutex::new(Vec::new());
         let tell = |message| told.lock().expect("one thread").push(message);
-        let error = two.lock(Duration::from_secs(3), &tell).await.expect_err("it is taken").to_string();
-        assert!(error.contains(&std::process::id().to_string()) && error.contains("3s"), "{error}");
+        let error = two
+            .lock(Duration::from_secs(3), &tell)
+            .await
+            .expect_err("it is taken")
+            .to_string();
+        assert!(
+            error.contains(&std::process::id().to_string()) && error.contains("3s"),
+            "{error}"
+        );
         assert_eq!(told.lock().expect("one thread").len(), 1);
         drop(one);
         two.lock(Duration::ZERO, &|_| {}).await.expect("it is free again");

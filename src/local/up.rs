@@ -20,10 +20,7 @@ use super::{
     leave::{self, Went},
     state::App,
 };
-use crate::{
-    engine::builtin,
-    ledger::Standing,
-};
+use crate::{engine::builtin, ledger::Standing};
 
 /// What `up` came to. Its JSON is what scripts read.
 #[derive(Debug, Serialize)]
@@ -106,10 +103,18 @@ pub async fn up(
         .await?
         .into_iter()
         .filter(|record| matches!(record.standing, Standing::Live | Standing::Deleting))
-        .filter(|record| !intent.entries.iter().any(|entry| entry.declaration.key == record.owner.key))
+        .filter(|record| {
+            !intent
+                .entries
+                .iter()
+                .any(|entry| entry.declaration.key == record.owner.key)
+        })
         .collect();
-    let staying: Vec<_> =
-        intent.entries.iter().map(|entry| (entry.declaration.key.clone(), entry.kind)).collect();
+    let staying: Vec<_> = intent
+        .entries
+        .iter()
+        .map(|entry| (entry.declaration.key.clone(), entry.kind))
+        .collect();
     let (leaving, mut went) = leave::units(front, documents, &pruned, &BTreeMap::new(), &staying).await?;
     units.extend(leaving);
 
@@ -130,7 +135,9 @@ pub async fn up(
     let env = write_env(front, &intent, &present, &mut notes)?;
     leave::tidy(front).await?;
     let failed = went.iter().any(|went| went.failed)
-        || present.iter().any(|end| end.how != How::Ready && end.reason != mooring_provider::reason::DRIFTED);
+        || present
+            .iter()
+            .any(|end| end.how != How::Ready && end.reason != mooring_provider::reason::DRIFTED);
     Ok(Up {
         application: intent.application.clone(),
         environment: intent.environment.clone(),
@@ -145,14 +152,23 @@ pub async fn up(
 /// Stores the passwords and credentials, before anything is made with them.
 fn prepare(front: &mut Front, documents: &Documents, intent: &Intent) -> Result<()> {
     let mut changed = intent.make_logins(&mut front.secrets.accounts);
-    for name in intent.entries.iter().map(|entry| entry.connection.name.clone()).collect::<BTreeSet<_>>() {
+    for name in intent
+        .entries
+        .iter()
+        .map(|entry| entry.connection.name.clone())
+        .collect::<BTreeSet<_>>()
+    {
         let (_, credentials) = front.provider(&name, documents)?;
         if !credentials.is_empty() {
             front.secrets.providers.insert(name, credentials);
             changed = true;
         }
     }
-    if changed { front.state.store(&front.secrets) } else { Ok(()) }
+    if changed {
+        front.state.store(&front.secrets)
+    } else {
+        Ok(())
+    }
 }
 
 /// Remembers what a teardown needs, before there is anything to tear down.
@@ -171,16 +187,32 @@ fn remember(
         }
         front.remembered.fates.insert(identity.clone(), entry.fate(intent));
     }
-    front.remembered.environments.insert(intent.environment.clone(), intent.spec.clone());
+    front
+        .remembered
+        .environments
+        .insert(intent.environment.clone(), intent.spec.clone());
     let name = format!("{}/{}", intent.namespace, intent.application);
-    front.remembered.applications.insert(name, App { consumers: intent.consumers.clone() });
+    front.remembered.applications.insert(
+        name,
+        App {
+            consumers: intent.consumers.clone(),
+        },
+    );
     front.state.remember(&front.remembered)
 }
 
 /// Writes the env file of each component whose resources are all there; any other is left as it was.
-fn write_env(front: &Front, intent: &Intent, present: &[Ended], notes: &mut Vec<String>) -> Result<BTreeMap<String, PathBuf>> {
-    let ready: BTreeMap<&Key, &Bindings> =
-        present.iter().filter(|end| end.how.settled()).map(|end| (&end.owner.key, &end.bindings)).collect();
+fn write_env(
+    front: &Front,
+    intent: &Intent,
+    present: &[Ended],
+    notes: &mut Vec<String>,
+) -> Result<BTreeMap<String, PathBuf>> {
+    let ready: BTreeMap<&Key, &Bindings> = present
+        .iter()
+        .filter(|end| end.how.settled())
+        .map(|end| (&end.owner.key, &end.bindings))
+        .collect();
     let mut files = BTreeMap::new();
     let mut components: Vec<String> = Vec::new();
     for consumer in intent.consumers.iter().filter(|consumer| consumer.inject) {
@@ -191,12 +223,19 @@ fn write_env(front: &Front, intent: &Intent, present: &[Ended], notes: &mut Vec<
     for component in &components {
         let mut variables = BTreeMap::new();
         let mut awaited = Vec::new();
-        for consumer in intent.consumers.iter().filter(|consumer| consumer.key.component == *component) {
+        for consumer in intent
+            .consumers
+            .iter()
+            .filter(|consumer| consumer.key.component == *component)
+        {
             let Some(bindings) = ready.get(&consumer.target) else {
                 awaited.push(format!("{}/{}", consumer.target.component, consumer.target.name));
                 continue;
             };
-            let existing = intent.entries.iter().find(|entry| entry.declaration.key == consumer.target);
+            let existing = intent
+                .entries
+                .iter()
+                .find(|entry| entry.declaration.key == consumer.target);
             let login = existing
                 .and_then(|entry| entry.login.as_ref())
                 .or_else(|| front.secrets.accounts.get(&consumer.key.to_string()));
@@ -210,7 +249,11 @@ fn write_env(front: &Front, intent: &Intent, present: &[Ended], notes: &mut Vec<
             write_variables(&path, &variables)?;
             files.insert(component.clone(), path);
         } else {
-            notes.push(format!("{}: not written; it awaits {}", path.display(), awaited.join(", ")));
+            notes.push(format!(
+                "{}: not written; it awaits {}",
+                path.display(),
+                awaited.join(", ")
+            ));
         }
     }
     leave::remove_env(front, &intent.namespace, &intent.application, &components)?;
@@ -246,7 +289,10 @@ fn rows(intent: &Intent, present: &[Ended]) -> Vec<Row> {
         external_id: None,
         ready: false,
         endpoint: None,
-        why: Some(format!("Skipped: Environment `{}` does without {kind}", intent.environment)),
+        why: Some(format!(
+            "Skipped: Environment `{}` does without {kind}",
+            intent.environment
+        )),
     });
     there.chain(skipped).collect()
 }

@@ -10,7 +10,7 @@ use super::{
     env,
     error::{Error, Result},
     front::Front,
-    intent::accounts,
+    login::accounts,
     state::Consumer,
     up::write_variables,
 };
@@ -48,9 +48,20 @@ async fn find(front: &Front, key: &Key) -> Result<Record> {
     match front.record(key).await? {
         Some(record) => Ok(record),
         None => {
-            let known: Vec<_> = front.records(None).await?.iter().map(|record| record.owner.key.to_string()).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Err(Error::Refused(format!("nothing is on record for `{key}`; there are: {known}")))
+            let known: Vec<_> = front
+                .records(None)
+                .await?
+                .iter()
+                .map(|record| record.owner.key.to_string())
+                .collect();
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            };
+            Err(Error::Refused(format!(
+                "nothing is on record for `{key}`; there are: {known}"
+            )))
         }
     }
 }
@@ -74,10 +85,24 @@ pub async fn approve(front: &Front, word: Word, key: &Key) -> Result<String> {
         detail: word.as_str().into(),
     };
     ledger.audit(&entry).await?;
-    let id = record.memory.external_id.as_ref().map_or("nothing that we know of", |id| id.as_str()).to_owned();
+    let id = record
+        .memory
+        .external_id
+        .as_ref()
+        .map_or("nothing that we know of", |id| id.as_str())
+        .to_owned();
     if word == Word::Abandon {
-        let reason = format!("abandoned by {actor}; {id} may still exist at ProviderConfig `{}`", record.provider);
-        ledger.put(&Record { standing: Standing::Abandoned, reason: Some(reason.clone()), ..record }).await?;
+        let reason = format!(
+            "abandoned by {actor}; {id} may still exist at ProviderConfig `{}`",
+            record.provider
+        );
+        ledger
+            .put(&Record {
+                standing: Standing::Abandoned,
+                reason: Some(reason.clone()),
+                ..record
+            })
+            .await?;
         return Ok(format!("{key} is {reason}"));
     }
     ledger.approve(identity, word.as_str(), &actor, now).await?;
@@ -96,19 +121,38 @@ pub async fn rotate(
     tell: &(dyn Fn(Progress) + Sync),
 ) -> Result<Option<PathBuf>> {
     let name = format!("{}/{}", key.namespace, key.application);
-    let consumers = front.remembered.applications.get(&name).map(|app| app.consumers.clone()).unwrap_or_default();
+    let consumers = front
+        .remembered
+        .applications
+        .get(&name)
+        .map(|app| app.consumers.clone())
+        .unwrap_or_default();
     let consumer = consumers.iter().find(|consumer| consumer.key == *key);
     let (Some(consumer), Some(login)) = (consumer, front.secrets.accounts.get_mut(&key.to_string())) else {
         let known: Vec<_> = front.secrets.accounts.keys().cloned().collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(Error::Refused(format!("`{key}` has no credentials of ours; there are those of: {known}")));
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        return Err(Error::Refused(format!(
+            "`{key}` has no credentials of ours; there are those of: {known}"
+        )));
     };
     let record = {
         login.password = new_password();
         find(front, &consumer.target).await?
     };
-    let Some(spec) = record.memory.applied.clone().filter(|_| record.standing == Standing::Live) else {
-        return Err(Error::Refused(format!("{} was never ready; run `mooring up` first", consumer.target)));
+    let Some(spec) = record
+        .memory
+        .applied
+        .clone()
+        .filter(|_| record.standing == Standing::Live)
+    else {
+        return Err(Error::Refused(format!(
+            "{} was never ready; run `mooring up` first",
+            consumer.target
+        )));
     };
     // Stored before the provider is told: whatever happens in between, the next `up` tells it.
     front.state.store(&front.secrets)?;
@@ -121,11 +165,21 @@ pub async fn rotate(
         may_adopt: false,
         connection: front.connect(&record.provider, documents)?,
         after: Vec::new(),
-        want: Box::new(move |_| Ok(Want::Present { spec: spec.clone(), accounts: wanted.clone(), recreate: false })),
+        want: Box::new(move |_| {
+            Ok(Want::Present {
+                spec: spec.clone(),
+                accounts: wanted.clone(),
+                recreate: false,
+            })
+        }),
     };
     let patience = front.patience().max(Duration::from_secs(1));
     let ended = drive::drive(&front.engine, vec![unit], patience, tell).await;
-    let Some(end) = ended.into_iter().next().filter(|end| matches!(end.how, How::Ready | How::ReadyButNotAsDeclared)) else {
+    let Some(end) = ended
+        .into_iter()
+        .next()
+        .filter(|end| matches!(end.how, How::Ready | How::ReadyButNotAsDeclared))
+    else {
         return Err(Error::Refused(format!(
             "the provider was not told of the new password of {key}; run `mooring rotate` or `mooring up` again"
         )));
@@ -138,7 +192,12 @@ fn rewrite(front: &Front, consumers: &[Consumer], consumer: &Consumer, entries: 
     let key = &consumer.key;
     let path = front.state.env_file(&key.namespace, &key.application, &key.component);
     let mut lines: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
-    if consumers.iter().filter(|other| other.key.component == key.component && other.inject).count() > 1 {
+    if consumers
+        .iter()
+        .filter(|other| other.key.component == key.component && other.inject)
+        .count()
+        > 1
+    {
         lines = env::read(&path).map_err(Error::file("read", &path))?;
     }
     let variables = env::variables(consumer, entries, front.secrets.accounts.get(&key.to_string()))

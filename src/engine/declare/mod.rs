@@ -23,6 +23,7 @@ use crate::api::{
 
 pub use consumption::Consumption;
 pub use order::{Target, after, alarm_target, bind_target, sort};
+pub use schema::check_spec;
 
 /// The types of components that are rendered without KubeVela.
 pub const COMPONENTS: [&str; 2] = ["webservice", "worker"];

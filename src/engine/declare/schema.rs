@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use regex::Regex;
 use serde_json::{Map, Value as Json};
 
@@ -11,17 +12,18 @@ use crate::{
     engine::problem::{Problem, did_you_mean, listed, reason},
 };
 
-static SPEC: LazyLock<Json> = LazyLock::new(|| {
-    let crd = api::crds()
-        .into_iter()
-        .find(|crd| crd.spec.names.kind == "CloudResource")
-        .expect("it is one of ours");
-    let schema = crd.spec.versions[0]
-        .schema
-        .as_ref()
-        .and_then(|schema| schema.open_api_v3_schema.as_ref());
-    serde_json::to_value(schema).expect("a schema is JSON")["properties"]["spec"]["properties"].take()
+/// The schema of the spec of each of our kinds.
+static SPECS: LazyLock<HashMap<String, Json>> = LazyLock::new(|| {
+    let spec = |crd: &CustomResourceDefinition| {
+        let schema = crd.spec.versions[0].schema.as_ref()?.open_api_v3_schema.as_ref();
+        Some(serde_json::to_value(schema).expect("a schema is JSON")["properties"]["spec"].take())
+    };
+    let of = |crd: CustomResourceDefinition| Some((crd.spec.names.kind.clone(), spec(&crd)?));
+    api::crds().into_iter().filter_map(of).collect()
 });
+
+/// The members of a CloudResource's spec.
+static SPEC: LazyLock<&Json> = LazyLock::new(|| &SPECS["CloudResource"]["properties"]);
 
 static PATTERNS: LazyLock<HashMap<String, Regex>> = LazyLock::new(|| {
     fn collect(schema: &Json, into: &mut HashMap<String, Regex>) {
@@ -36,12 +38,18 @@ static PATTERNS: LazyLock<HashMap<String, Regex>> = LazyLock::new(|| {
         }
     }
     let mut patterns = HashMap::new();
-    SPEC.as_object()
-        .into_iter()
-        .flatten()
-        .for_each(|(_, schema)| collect(schema, &mut patterns));
+    SPECS.values().for_each(|schema| collect(schema, &mut patterns));
     patterns
 });
+
+/// What is wrong with the spec of one of our kinds (`Environment`), as far as its schema knows.
+pub fn check_spec(kind: &str, spec: &Json) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(schema) = SPECS.get(kind) {
+        any("spec", schema, spec, true, &mut problems);
+    }
+    problems
+}
 
 /// What is wrong with the properties of a trait. `whole` is false for properties that are merged into others, which
 /// need not be complete.

@@ -44,7 +44,7 @@ impl<'a> Intents<'a> {
         memory: &Memory,
         spec_hash: &'a str,
         front: &'a dyn WriteAhead,
-        ) -> Self {
+    ) -> Self {
         Self {
             engine,
             adapter,

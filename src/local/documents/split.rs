@@ -17,18 +17,33 @@ pub(super) struct Part {
 /// Cuts a stream at its `---` lines, which YAML allows nowhere else at the beginning of a line.
 pub(super) fn documents(stream: &str) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
-    let mut current = Part { number: 1, line: 0, before: 0, text: String::new() };
+    let mut current = Part {
+        number: 1,
+        line: 0,
+        before: 0,
+        text: String::new(),
+    };
     for (n, line) in stream.lines().enumerate() {
         if line == "---" || line.starts_with("--- ") || line.starts_with("---\t") || line == "..." {
             let number = current.number + usize::from(current.line != 0);
-            let next = Part { number, line: 0, before: n + 1, text: String::new() };
+            let next = Part {
+                number,
+                line: 0,
+                before: n + 1,
+                text: String::new(),
+            };
             let done = std::mem::replace(&mut current, next);
             parts.extend((done.line != 0).then_some(done));
             let same_line = line.strip_prefix("---").unwrap_or("").trim();
             if same_line.is_empty() || same_line.starts_with('#') {
                 continue;
             }
-            current = Part { line: n + 1, before: n, text: format!("{same_line}\n"), ..current };
+            current = Part {
+                line: n + 1,
+                before: n,
+                text: format!("{same_line}\n"),
+                ..current
+            };
             continue;
         }
         let content = line.trim();
@@ -45,12 +60,21 @@ pub(super) fn documents(stream: &str) -> Vec<Part> {
 /// Parses a document. The message names the line in the stream and, unless it may be a Secret, what is wrong.
 pub(super) fn parse(part: &Part) -> Result<Json, String> {
     serde_saphyr::from_str::<Json>(&part.text).map_err(|error| {
-        let line = error.location().map_or(part.line, |at| part.before + usize::try_from(at.line()).unwrap_or(1));
+        let line = error
+            .location()
+            .map_or(part.line, |at| part.before + usize::try_from(at.line()).unwrap_or(1));
         if part.text.contains("Secret") {
             return format!("line {line}: is no YAML");
         }
         let message = error.without_snippet().to_string();
-        let message = message.lines().next().unwrap_or_default().split(" at line ").next().unwrap_or_default().to_owned();
+        let message = message
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .split(" at line ")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         format!("line {line}: is no YAML: {message}")
     })
 }
@@ -65,7 +89,10 @@ mod tests {
         let parts = documents(stream);
         let shown: Vec<_> = parts.iter().map(|part| (part.number, part.line)).collect();
         assert_eq!(shown, [(1, 3), (2, 9), (3, 12)]);
-        let values: Vec<_> = parts.iter().map(|part| parse(part).expect("YAML").to_string()).collect();
+        let values: Vec<_> = parts
+            .iter()
+            .map(|part| parse(part).expect("YAML").to_string())
+            .collect();
         assert_eq!(values, ["{\"a\":1}", "{\"b\":\"--- inside\\n\"}", "{\"c\":3}"]);
     }
 
@@ -73,7 +100,10 @@ mod tests {
     fn what_is_no_yaml_is_found_and_a_secret_is_not_shown() {
         let parts = documents("a: 1\n---\nx:\n - [1\ny: 2\n---\nkind: Secret\ndata: {p: hunter2\n");
         let error = parse(&parts[1]).expect_err("no YAML");
-        assert!(error.starts_with("line 5: is no YAML") || error.starts_with("line 4: is no YAML"), "{error}");
+        assert!(
+            error.starts_with("line 5: is no YAML") || error.starts_with("line 4: is no YAML"),
+            "{error}"
+        );
         let error = parse(&parts[2]).expect_err("no YAML");
         assert!(!error.contains("hunter2"), "{error}");
     }
