@@ -6,6 +6,7 @@ mod support;
 mod application;
 mod binding;
 mod lifecycle;
+mod binding;
 mod resource;
 mod resource_support;
 mod start;

@@ -114,6 +114,14 @@ async fn a_value_that_is_put_in_place_of_ours_is_theirs() {
         .find(|variable| variable.name == "DB_HOST")
         .expect("it is there");
     assert_eq!(kept.value.as_deref(), Some("mine.invalid"));
+    scene.delete("db").await;
+    scene.until_env("web", "web", "DB_PORT", false).await;
+    let there = env(&scene.rolled("web").await, "web");
+    assert_eq!(names(&there), ["DB_HOST"], "what is ours goes, what is theirs stays");
+    // Nothing of ours keeps the container's name: its owner may rename it, and drop the variable.
+    let mut renamed = deployment("web", json!([]));
+    renamed["spec"]["template"]["spec"]["containers"][0]["name"] = json!("main");
+    scene.kubectl("apply --server-side --field-manager=someone --force-conflicts -f FILE", &renamed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
