@@ -5,4 +5,6 @@ mod support;
 
 mod resource;
 mod resource_support;
+mod resource_teardown;
+mod resource_trouble;
 mod start;
