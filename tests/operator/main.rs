@@ -9,4 +9,6 @@ mod lifecycle;
 mod binding;
 mod resource;
 mod resource_support;
+mod resource_teardown;
+mod resource_trouble;
 mod start;
