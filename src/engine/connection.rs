@@ -121,6 +121,11 @@ impl Connection {
         &self.budget
     }
 
+    /// Whether it was compared with the account the ledger knows; until then nothing is created there.
+    pub fn is_proven(&self) -> bool {
+        self.proven.initialized()
+    }
+
     /// The count of its calls.
     pub fn calls(&self) -> &Calls {
         &self.calls

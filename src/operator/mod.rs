@@ -4,6 +4,7 @@
 //! on the object concerned. Each kind is watched once ([`Watched`]); a reconcile reads from there, looks at what there
 //! is and takes a step, whatever it was called for.
 
+pub mod application;
 pub mod binding;
 pub mod context;
 pub mod control;
@@ -11,6 +12,9 @@ mod events;
 mod health;
 mod lease;
 pub mod metrics;
+mod provider;
+mod resource;
+mod retained;
 mod setup;
 pub mod watched;
 pub mod workload;
@@ -259,7 +263,16 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
             resources = context.stores.resources.store().len(),
             "the cluster is known; working"
         );
-        let _ = whose;
+        if whose != Whose::Nobodys {
+            spawner.spawn(application::run(
+                Arc::clone(&context),
+                whose == Whose::Ours,
+                shutdown.clone(),
+            ));
+        }
         binding::spawn(&context, &spawner, &shutdown);
+        spawner.spawn(provider::run(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(provider::run_environments(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
     });
 }

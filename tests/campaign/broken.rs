@@ -88,7 +88,7 @@ impl DynAdapter for BrokenAdapter {
             let mut claims = claims.to_vec();
             for claim in claims.iter_mut().filter(|claim| claim.id.is_none()) {
                 // By its name instead of by its tags.
-                claim.id = super::story::named(&claim.name);
+                claim.id = super::story::taken(&claim.name, &claim.owner);
             }
             return self.inner.observe(&claims).await;
         }
@@ -98,11 +98,9 @@ impl DynAdapter for BrokenAdapter {
         self.inner.id(state)
     }
     fn owner(&self, state: &AnyState) -> Option<Owner> {
-        if self.broken == Broken::Owner {
-            super::story::whoever()
-        } else {
-            self.inner.owner(state)
-        }
+        self.inner
+            .owner(state)
+            .or_else(|| super::story::taker(&self.inner.id(state)))
     }
     fn phase(&self, state: &AnyState) -> Phase {
         self.inner.phase(state)
@@ -170,8 +168,8 @@ impl Ledger for Forgetful {
     async fn creating(&self, _: &Record, _: &Intent, _: Timestamp) -> LedgerResult<Permission> {
         Ok(Permission::Granted)
     }
-    async fn concluded(&self, identity: &Identity, incarnation: u32, made: Option<&ExternalId>) -> LedgerResult<()> {
-        self.0.concluded(identity, incarnation, made).await
+    async fn concluded(&self, identity: &Identity, intent: &Intent, made: Option<&ExternalId>) -> LedgerResult<()> {
+        self.0.concluded(identity, intent, made).await
     }
     async fn audit(&self, entry: &Audit) -> LedgerResult<()> {
         self.0.audit(entry).await

@@ -28,6 +28,12 @@ pub(crate) async fn quiet(
     expected: &Expected,
 ) -> Result<(), String> {
     let declared: Vec<_> = front.all().values().cloned().collect();
+    for (id, before) in &expected.foreign {
+        let now = cloud.get(id).map(|resource| format!("{resource:?}"));
+        if now.as_ref() != Some(before) {
+            return Err(format!("promise 3: the stranger's {id} was touched: {now:?}"));
+        }
+    }
     let standing = cloud.list();
     for resource in standing.iter().filter(|resource| resource.owner().is_some()) {
         let owner = resource.owner().expect("it was asked for");
@@ -84,12 +90,6 @@ pub(crate) async fn quiet(
         let given_up = database.wish == Wish::Absent || expected.destroyed.contains(&database.identity);
         if !here && !given_up {
             return Err(format!("promise 2: the row in {id} is gone"));
-        }
-    }
-    for (id, before) in &expected.foreign {
-        let now = cloud.get(id).map(|resource| format!("{resource:?}"));
-        if now.as_ref() != Some(before) {
-            return Err(format!("promise 3: the stranger's {id} was touched: {now:?}"));
         }
     }
     order(cloud)?;

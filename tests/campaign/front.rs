@@ -88,7 +88,9 @@ impl Front {
         if report.done.is_some() {
             declared.done = report.done;
         }
-        declared.told.push(format!("{report:?}"));
+        declared
+            .told
+            .push(format!("{:?} {report:?}", tokio::time::Instant::now()));
         if declared.told.len() > 50 {
             declared.told.remove(0);
         }

@@ -14,8 +14,8 @@ use mooring::{
 use mooring_provider::{
     Access, Account, Bytes, ClusterId, ExternalId, Key, Kind, Owner, Registration, Span,
     spec::{
-        Alarm, Common, Egress, Engine as Database, Format, Listener, Log, Metric, Monitor, Network, Protocol, Rds, Scheme, Selector,
-        Severity, Slb, Source, Subnet, Target, Threshold, Tls, Vpc,
+        Alarm, Common, Egress, Engine as Database, Format, Listener, Log, Metric, Monitor, Network, Protocol, Rds,
+        Scheme, Selector, Severity, Slb, Source, Subnet, Target, Threshold, Tls, Vpc,
     },
 };
 
@@ -65,6 +65,10 @@ async fn one(start: &Start, engine: &Engine, connection: &mooring::engine::Conne
             return;
         }
         let Some(want) = want(start, &declared) else {
+            // Whoever waits for what is lost waits for a person.
+            if declared.kind == Kind::Monitor && start.front.all().values().any(|other| other.reason == "Lost") {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };

@@ -1,6 +1,6 @@
 //! The story of one seed.
 
-use std::{cell::RefCell, ops::Add, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, ops::Add, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use mooring::{
@@ -50,7 +50,7 @@ struct Now {
     cloud: Cloud,
     broken: Broken,
     random: StdRng,
-    owners: Vec<Owner>,
+    taken: BTreeMap<ExternalId, Owner>,
 }
 
 thread_local! {
@@ -61,20 +61,18 @@ fn with<T>(run: impl FnOnce(&mut Now) -> T) -> T {
     NOW.with_borrow_mut(|now| run(now.as_mut().expect("a story is being told")))
 }
 
-/// The thing of this name, whoever's it is.
-pub(crate) fn named(name: &str) -> Option<ExternalId> {
+/// The thing of this name, whoever's it is; from now on it passes for the owner's.
+pub(crate) fn taken(name: &str, owner: &Owner) -> Option<ExternalId> {
     with(|now| {
-        now.cloud
-            .list()
-            .into_iter()
-            .find(|resource| resource.name == name)
-            .map(|resource| resource.id)
+        let id = now.cloud.list().into_iter().find(|resource| resource.name == name)?.id;
+        now.taken.insert(id.clone(), owner.clone());
+        Some(id)
     })
 }
 
-/// An owner that is not looked at twice.
-pub(crate) fn whoever() -> Option<Owner> {
-    with(|now| now.owners.last().cloned())
+/// Who took it.
+pub(crate) fn taker(id: &ExternalId) -> Option<Owner> {
+    with(|now| now.taken.get(id).cloned())
 }
 
 /// A number nobody had before.
@@ -113,7 +111,7 @@ struct Story {
     aloud: bool,
 }
 
-const PATIENCE: Duration = Duration::from_secs(3 * 3600);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Story {
     fn begin(seed: u64, broken: Broken, aloud: bool) -> Self {
@@ -132,7 +130,7 @@ impl Story {
             cloud: cloud.clone(),
             broken,
             random: StdRng::seed_from_u64(!seed),
-            owners: Vec::new(),
+            taken: BTreeMap::new(),
         }));
         let clock = TokioClock::starting_at("2026-01-01T00:00:00Z".parse().expect("a time"));
         Self {
@@ -205,7 +203,6 @@ impl Story {
             outputs: Default::default(),
             told: Vec::new(),
         };
-        with(|now| now.owners.push(owner(&declared)));
         self.front.all().insert(key, declared);
     }
 
@@ -313,6 +310,7 @@ impl Story {
                     "{} {:?} {id:?} {} {}",
                     declared.key, declared.wish, declared.reason, declared.message
                 );
+                declared.told.iter().for_each(|told| println!("     {told}"));
             }
             self.cloud
                 .calls()
