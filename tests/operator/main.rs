@@ -6,7 +6,6 @@ mod support;
 mod application;
 mod binding;
 mod lifecycle;
-mod binding;
 mod resource;
 mod resource_support;
 mod resource_teardown;
