@@ -1,0 +1,7 @@
+//! The operator on a real API server. One binary, so that one control plane serves all tests.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod binding;
+mod start;
