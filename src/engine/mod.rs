@@ -23,7 +23,7 @@ mod step;
 
 use std::{sync::Arc, time::Duration};
 
-use mooring_provider::{ClusterId, DynAdapter, Error, ErrorKind, Identity, Key, Registration, Result, Retry};
+use mooring_provider::{Account, ClusterId, DynAdapter, Error, ErrorKind, Identity, Key, Registration, Result, Retry};
 
 use crate::ledger::{self, Filter, Ledger, Memory, Record, Standing};
 
@@ -188,6 +188,12 @@ impl Engine {
             },
         };
         self.ledger.put(&record).await
+    }
+
+    /// Whether the provider was told exactly this of an account of a resource.
+    pub async fn is_told(&self, identity: &Identity, incarnation: u32, account: &Account) -> ledger::Result<bool> {
+        let told = self.ledger.told(identity).await?;
+        Ok(told.get(&account.name) == Some(&secret::told_hash(&self.hash_key, identity, incarnation, account)))
     }
 
     /// Everything of ours: what the ledger knows, and what stands at the connected providers.

@@ -12,6 +12,9 @@ mod events;
 mod health;
 mod lease;
 pub mod metrics;
+mod provider;
+mod resource;
+mod retained;
 mod setup;
 pub mod watched;
 pub mod workload;
@@ -268,5 +271,9 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
             ));
         }
         binding::spawn(&context, &spawner, &shutdown);
+        spawner.spawn(provider::run(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(provider::run_environments(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(retained::run(Arc::clone(&context), shutdown.clone()));
     });
 }

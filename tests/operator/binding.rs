@@ -35,11 +35,19 @@ impl Scene {
 
     /// What a person does at a shell; `FILE` stands for a file with that content.
     fn kubectl(&self, arguments: &str, content: &Json) -> String {
-        let mut file = tempfile::Builder::new().suffix(".json").tempfile().expect("a temporary file");
-        file.write_all(content.to_string().as_bytes()).expect("it can be written");
+        let mut file = tempfile::Builder::new()
+            .suffix(".json")
+            .tempfile()
+            .expect("a temporary file");
+        file.write_all(content.to_string().as_bytes())
+            .expect("it can be written");
         let path = file.path().display().to_string();
         let mut words = vec!["-n", &self.team.namespace];
-        words.extend(arguments.split(' ').map(|word| if word == "FILE" { &path } else { word }));
+        words.extend(
+            arguments
+                .split(' ')
+                .map(|word| if word == "FILE" { &path } else { word }),
+        );
         self.cluster.kubectl(&words)
     }
 
@@ -55,14 +63,23 @@ impl Scene {
         });
         merge(&mut object, change);
         let resource = serde_json::from_value(object).expect("a CloudResource");
-        self.resources().create(&PostParams::default(), &resource).await.expect("it is accepted");
+        self.resources()
+            .create(&PostParams::default(), &resource)
+            .await
+            .expect("it is accepted");
     }
 
     /// Its Secret is there, in that revision.
     async fn provide(&self, name: &str, revision: i64) {
         let status = json!({"status": {"binding": {"name": name}, "bindingRevision": revision}});
-        let params = PatchParams { field_manager: Some("tests".into()), ..PatchParams::default() };
-        self.resources().patch_status(name, &params, &Patch::Merge(status)).await.expect("a status can be written");
+        let params = PatchParams {
+            field_manager: Some("tests".into()),
+            ..PatchParams::default()
+        };
+        self.resources()
+            .patch_status(name, &params, &Patch::Merge(status))
+            .await
+            .expect("a status can be written");
     }
 
     async fn bind(&self, name: &str, component: &str, prefix: &str) {
@@ -75,20 +92,31 @@ impl Scene {
     }
 
     async fn status(&self, name: &str) -> CloudResourceStatus {
-        self.resources().get(name).await.expect("it is there").status.unwrap_or_default()
+        self.resources()
+            .get(name)
+            .await
+            .expect("it is there")
+            .status
+            .unwrap_or_default()
     }
 
     /// Waits until the condition `Bound` has that reason, and answers it.
     async fn until(&self, name: &str, reason: &str) -> Condition {
         eventually(&format!("{name} is {reason}"), async || {
             let conditions = self.status(name).await.conditions;
-            conditions.into_iter().find(|known| known.type_ == "Bound" && known.reason == reason)
+            conditions
+                .into_iter()
+                .find(|known| known.type_ == "Bound" && known.reason == reason)
         })
         .await
     }
 
     async fn deployment(&self, name: &str) -> Deployment {
-        self.team.api::<Deployment>().get(name).await.expect("the Deployment is there")
+        self.team
+            .api::<Deployment>()
+            .get(name)
+            .await
+            .expect("the Deployment is there")
     }
 
     /// Waits until every pod is of the current template, and answers the Deployment.
@@ -108,7 +136,9 @@ impl Scene {
     /// How many templates the Deployment has rolled out.
     async fn rollouts(&self, name: &str) -> u32 {
         let there = self.rolled(name).await;
-        there.annotations()["deployment.kubernetes.io/revision"].parse().expect("a number")
+        there.annotations()["deployment.kubernetes.io/revision"]
+            .parse()
+            .expect("a number")
     }
 
     /// The variables of a container, as they are now.
@@ -120,23 +150,36 @@ impl Scene {
     async fn until_env(&self, name: &str, container: &str, variable: &str, is_there: bool) {
         eventually(&format!("{variable} in {name}: {is_there}"), async || {
             let env = self.env(name, container).await;
-            (env.iter().any(|found| found.name == variable && found.value_from.is_some()) == is_there).then_some(())
+            (env.iter()
+                .any(|found| found.name == variable && found.value_from.is_some())
+                == is_there)
+                .then_some(())
         })
         .await;
     }
 
     async fn delete(&self, name: &str) {
-        self.resources().delete(name, &DeleteParams::default()).await.expect("it can be deleted");
+        self.resources()
+            .delete(name, &DeleteParams::default())
+            .await
+            .expect("it can be deleted");
     }
 
     async fn let_go(&self, name: &str) {
         let none = Patch::Merge(json!({"metadata": {"finalizers": []}}));
-        self.resources().patch(name, &PatchParams::default(), &none).await.expect("its finalizer can be taken off");
+        self.resources()
+            .patch(name, &PatchParams::default(), &none)
+            .await
+            .expect("its finalizer can be taken off");
     }
 }
 
 fn env(deployment: &Deployment, container: &str) -> Vec<EnvVar> {
-    let pod = deployment.spec.clone().and_then(|spec| spec.template.spec).expect("a pod template");
+    let pod = deployment
+        .spec
+        .clone()
+        .and_then(|spec| spec.template.spec)
+        .expect("a pod template");
     let found = pod.containers.into_iter().find(|found| found.name == container);
     found.and_then(|found| found.env).unwrap_or_default()
 }
@@ -178,7 +221,14 @@ fn merge(into: &mut Json, change: Json) {
     }
 }
 
-const VARIABLES: [&str; 6] = ["DB_DATABASE", "DB_HOST", "DB_PASSWORD", "DB_PORT", "DB_URI", "DB_USERNAME"];
+const VARIABLES: [&str; 6] = [
+    "DB_DATABASE",
+    "DB_HOST",
+    "DB_PASSWORD",
+    "DB_PORT",
+    "DB_URI",
+    "DB_USERNAME",
+];
 
 fn names(env: &[EnvVar]) -> Vec<&str> {
     let mut names: Vec<_> = env.iter().map(|variable| variable.name.as_str()).collect();

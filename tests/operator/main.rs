@@ -4,4 +4,6 @@
 mod support;
 
 mod binding;
+mod resource;
+mod resource_support;
 mod start;

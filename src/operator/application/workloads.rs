@@ -271,7 +271,7 @@ where
     let name = wanted.name_any();
     let kind = K::kind(&());
     let within = |problem: Problem| Problem {
-        component: Some(name.clone()),
+        component: Some(name.as_str().into()),
         ..problem
     };
     let there = Api::<PartialObjectMeta<K>>::namespaced(context.client.clone(), &subject.namespace)

@@ -16,16 +16,16 @@ pub(super) struct Contest {
 }
 
 impl Contest {
-    /// Takes one, or says how long there is none.
-    pub(super) fn again(&mut self, now: Instant) -> Result<(), Duration> {
-        let until = self.empty_until.map_or(now, |until| until.max(now));
-        let ahead = until - now;
+    /// How long there is none.
+    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
+        let ahead = self.empty_until?.saturating_duration_since(now);
         let most = REFILL * (BURST - 1);
-        if ahead > most {
-            return Err(ahead - most);
-        }
-        self.empty_until = Some(until + REFILL);
-        Ok(())
+        (ahead > most).then(|| ahead - most)
+    }
+
+    /// Takes one.
+    pub(super) fn take(&mut self, now: Instant) {
+        self.empty_until = Some(self.empty_until.map_or(now, |until| until.max(now)) + REFILL);
     }
 }
 
@@ -33,22 +33,31 @@ impl Contest {
 mod tests {
     use super::*;
 
+    /// Takes one if there is one.
+    fn again(contest: &mut Contest, now: Instant) -> Option<Duration> {
+        let wait = contest.wait(now);
+        if wait.is_none() {
+            contest.take(now);
+        }
+        wait
+    }
+
     #[test]
     fn five_at_once_then_one_in_ten_minutes() {
         let (mut contest, start) = (Contest::default(), Instant::now());
         for _ in 0..BURST {
-            assert_eq!(contest.again(start), Ok(()));
+            assert_eq!(again(&mut contest, start), None);
         }
-        assert_eq!(contest.again(start), Err(REFILL));
-        assert_eq!(contest.again(start + REFILL / 2), Err(REFILL / 2));
-        assert_eq!(contest.again(start + REFILL), Ok(()));
-        assert_eq!(contest.again(start + REFILL), Err(REFILL));
+        assert_eq!(again(&mut contest, start), Some(REFILL));
+        assert_eq!(again(&mut contest, start + REFILL / 2), Some(REFILL / 2));
+        assert_eq!(again(&mut contest, start + REFILL), None);
+        assert_eq!(again(&mut contest, start + REFILL), Some(REFILL));
     }
 
     #[test]
     fn a_fight_every_three_minutes_is_ended() {
         let (mut contest, start) = (Contest::default(), Instant::now());
-        let refused = (0..20).filter(|round| contest.again(start + Duration::from_secs(180) * *round).is_err());
+        let refused = (0..20).filter(|round| again(&mut contest, start + Duration::from_secs(180) * *round).is_some());
         assert!(refused.count() >= 10);
     }
 }

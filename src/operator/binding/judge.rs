@@ -78,6 +78,8 @@ pub(super) struct Plan {
     pub(super) desired: Desired,
     /// What must change hands first, from our Application controller to us.
     pub(super) hand_over: BTreeSet<Place>,
+    /// What must change hands first, from us to who wrote something else in its place.
+    pub(super) give_up: BTreeSet<Place>,
     /// Whether anything is to be written.
     pub(super) is_due: bool,
     /// What each CloudResource gets, by its name.
@@ -110,6 +112,7 @@ pub(super) fn judge(workload: &Workload, wanted: &[Wanted]) -> Plan {
     let before = template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
     let before = before.and_then(|annotations| annotations.get(names::BINDING_REVISION));
     plan.desired.revision = revision(wanted, &plan, before.map(String::as_str));
+    plan.give_up = case.to_give_up(&plan.desired.env);
     plan.hand_over = case.to_hand_over(wanted, &plan.desired.env);
     let is_rolled_by_us = owns_revision(workload.kind, managed);
     let is_revised = match &plan.desired.revision {
@@ -233,11 +236,20 @@ impl Case<'_> {
         rendered.filter(is_due).cloned().collect()
     }
 
+    /// What is ours by name, and shows what somebody else put there: it is not to be taken away.
+    fn to_give_up(&self, env: &BTreeMap<Place, Source>) -> BTreeSet<Place> {
+        let ours = self.owners.ours().filter(|place| !env.contains_key(place));
+        ours.filter(|place| self.owners.is_changed(place)).cloned().collect()
+    }
+
     fn is_as_desired(&self, env: &BTreeMap<Place, Source>) -> bool {
         let stands = |(place, source): (&Place, &Source)| {
             self.owners.is_ours(place) && self.there(place) == Some(&rendered(&place.name, source))
         };
-        env.iter().all(stands) && self.owners.ours().all(|place| env.contains_key(place))
+        let containers: BTreeSet<_> = env.keys().map(|place| (place.list, place.container.clone())).collect();
+        containers == *self.owners.our_containers()
+            && env.iter().all(stands)
+            && self.owners.ours().all(|place| env.contains_key(place))
     }
 
     fn container(&self, name: &str) -> Option<(ContainerList, &Container)> {

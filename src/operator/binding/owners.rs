@@ -35,9 +35,23 @@ pub(super) struct Owner {
     pub(super) fields: BTreeSet<String>,
 }
 
+impl Owner {
+    /// Whether it is somebody else who says what the variable shows.
+    fn has_content(&self) -> bool {
+        !self.is_us && self.manager != names::MANAGER_APPLICATION && !self.fields.is_disjoint(&content())
+    }
+}
+
+fn content() -> BTreeSet<String> {
+    ["value", "valueFrom"].map(str::to_owned).into()
+}
+
 /// Who owns the variables of a workload.
 #[derive(Debug, Default)]
-pub(super) struct Owners(BTreeMap<Place, Vec<Owner>>);
+pub(super) struct Owners {
+    variables: BTreeMap<Place, Vec<Owner>>,
+    containers: BTreeSet<(ContainerList, String)>,
+}
 
 impl Owners {
     /// Reads them.
@@ -47,6 +61,12 @@ impl Owners {
             let Some(FieldsV1(fields)) = &entry.fields_v1 else {
                 continue;
             };
+            if is_ours(entry) {
+                let ours = containers(kind, fields).into_iter();
+                owners
+                    .containers
+                    .extend(ours.map(|(list, container, _)| (list, container)));
+            }
             for (place, below) in variables(kind, fields) {
                 let fields = below
                     .as_object()
@@ -55,7 +75,7 @@ impl Owners {
                     .filter_map(|key| key.strip_prefix("f:"))
                     .map(str::to_owned)
                     .collect();
-                owners.0.entry(place).or_default().push(Owner {
+                owners.variables.entry(place).or_default().push(Owner {
                     manager: entry.manager.clone().unwrap_or_else(|| "somebody unnamed".into()),
                     is_us: is_ours(entry),
                     fields,
@@ -67,17 +87,17 @@ impl Owners {
 
     /// Who owns that variable.
     pub(super) fn at(&self, place: &Place) -> &[Owner] {
-        self.0.get(place).map(Vec::as_slice).unwrap_or_default()
+        self.variables.get(place).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// All variables that have an owner.
     pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
-        self.0.keys()
+        self.variables.keys()
     }
 
     /// The variables that are ours.
     pub(super) fn ours(&self) -> impl Iterator<Item = &Place> {
-        self.0
+        self.variables
             .iter()
             .filter(|(_, owners)| owners.iter().any(|owner| owner.is_us))
             .map(|(place, _)| place)
@@ -86,6 +106,16 @@ impl Owners {
     /// Whether that variable is ours, be it somebody else's as well.
     pub(super) fn is_ours(&self, place: &Place) -> bool {
         self.at(place).iter().any(|owner| owner.is_us)
+    }
+
+    /// The containers in which something is ours.
+    pub(super) fn our_containers(&self) -> &BTreeSet<(ContainerList, String)> {
+        &self.containers
+    }
+
+    /// Whether what a variable of ours shows is somebody else's by now.
+    pub(super) fn is_changed(&self, place: &Place) -> bool {
+        self.at(place).iter().any(Owner::has_content)
     }
 
     /// Whether our Application controller owns that variable.
@@ -160,7 +190,42 @@ pub(super) fn handed_over(
     ours.time = Some(now);
     let FieldsV1(fields) = ours.fields_v1.get_or_insert_with(|| FieldsV1(json!({})));
     for (place, owned) in taken {
-        paste(kind, fields, place, owned);
+        let container = paste(kind, fields, place, owned);
+        entry(container, ".");
+        entry(container, "f:name");
+    }
+    managed
+}
+
+/// The managedFields with these variables of ours given to who says by now what they show, as if they had written all
+/// of them. An apply that leaves out a variable takes it away whole, what others wrote in it as well.
+pub(super) fn given_up(
+    kind: WorkloadKind,
+    managed: &[ManagedFieldsEntry],
+    places: &BTreeSet<Place>,
+) -> Vec<ManagedFieldsEntry> {
+    let mut managed = managed.to_vec();
+    for entry in managed.iter_mut().filter(|entry| entry.subresource.is_none()) {
+        let is_us = is_ours(entry);
+        let Some(FieldsV1(fields)) = &mut entry.fields_v1 else {
+            continue;
+        };
+        for place in places {
+            let Some(mut owned) = cut(kind, fields, place) else {
+                continue;
+            };
+            let shown = owned.as_object().into_iter().flat_map(Map::keys);
+            let shows = shown
+                .filter_map(|key| key.strip_prefix("f:"))
+                .any(|key| content().contains(key));
+            if !is_us {
+                if shows {
+                    self::entry(&mut owned, ".");
+                    self::entry(&mut owned, "f:name");
+                }
+                paste(kind, fields, place, owned);
+            }
+        }
     }
     managed
 }
@@ -186,8 +251,8 @@ const fn field(list: ContainerList) -> &'static str {
     }
 }
 
-/// Every variable that a tree of fields has, with what is below it.
-fn variables(kind: WorkloadKind, fields: &Json) -> Vec<(Place, &Json)> {
+/// Every container that a tree of fields has, with what is below it.
+fn containers(kind: WorkloadKind, fields: &Json) -> Vec<(ContainerList, String, &Json)> {
     let spec = template(kind)
         .chain(["f:spec"])
         .try_fold(fields, |fields, step| fields.get(step));
@@ -195,12 +260,20 @@ fn variables(kind: WorkloadKind, fields: &Json) -> Vec<(Place, &Json)> {
     for list in ContainerList::ALL {
         let containers = spec.and_then(|spec| spec.get(field(list))).and_then(Json::as_object);
         for (key, below) in containers.into_iter().flatten() {
-            let Some(container) = named(key) else { continue };
-            for (key, below) in below.get("f:env").and_then(Json::as_object).into_iter().flatten() {
-                let Some(name) = named(key) else { continue };
-                let container = container.clone();
-                found.push((Place { list, container, name }, below));
-            }
+            found.extend(named(key).map(|container| (list, container, below)));
+        }
+    }
+    found
+}
+
+/// Every variable that a tree of fields has, with what is below it.
+fn variables(kind: WorkloadKind, fields: &Json) -> Vec<(Place, &Json)> {
+    let mut found = Vec::new();
+    for (list, container, below) in containers(kind, fields) {
+        for (key, below) in below.get("f:env").and_then(Json::as_object).into_iter().flatten() {
+            let Some(name) = named(key) else { continue };
+            let container = container.clone();
+            found.push((Place { list, container, name }, below));
         }
     }
     found
@@ -230,13 +303,12 @@ fn cut(kind: WorkloadKind, fields: &mut Json, place: &Place) -> Option<Json> {
     owned
 }
 
-/// Puts a variable into a tree of fields.
-fn paste(kind: WorkloadKind, fields: &mut Json, place: &Place, owned: Json) {
+/// Puts a variable into a tree of fields; answers its container's part.
+fn paste<'a>(kind: WorkloadKind, fields: &'a mut Json, place: &Place, owned: Json) -> &'a mut Json {
     let spec = template(kind).chain(["f:spec", field(place.list)]).fold(fields, entry);
     let container = entry(spec, &key(&place.container));
-    entry(container, ".");
-    entry(container, "f:name");
     *entry(entry(container, "f:env"), &key(&place.name)) = owned;
+    container
 }
 
 fn entry<'a>(fields: &'a mut Json, step: &str) -> &'a mut Json {

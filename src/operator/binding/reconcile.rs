@@ -16,7 +16,7 @@ use super::{
     contest::Contest,
     judge::{Desired, Plan, body, judge},
     locked,
-    owners::{handed_over, last_writer},
+    owners::{given_up, handed_over, last_writer},
     verdict::{Outcome, Verdict},
     wanted::Wanted,
 };
@@ -164,8 +164,8 @@ impl Binder {
                 return Ok(Written::Gone);
             }
             let plan = judge(&workload, wanted);
-            let attempt = if !plan.hand_over.is_empty() {
-                self.hand_over(&workload, &plan).await.map(|()| None)
+            let attempt = if !plan.hand_over.is_empty() || !plan.give_up.is_empty() {
+                self.change_hands(&workload, &plan).await.map(|()| None)
             } else if !plan.is_due {
                 self.remember(found, &plan.desired);
                 return Ok(Written::AsDesired(workload.into(), plan));
@@ -177,6 +177,7 @@ impl Binder {
             match attempt {
                 Ok(None) => {}
                 Ok(Some(applied)) => {
+                    self.count(found, &plan.desired);
                     self.remember(found, &plan.desired);
                     return Ok(Written::AsDesired(applied.into(), plan));
                 }
@@ -215,20 +216,28 @@ impl Binder {
             return None;
         }
         let manager = last_writer(workload.object.managed_fields());
-        match known.contest.again(Instant::now()) {
-            Ok(()) => {
-                tracing::info!(workload = %found.key, namespace = found.key.namespace, manager, "undone, and done again");
-                None
-            }
-            Err(wait) => Some((Outcome::Contested(manager), wait)),
+        let wait = known.contest.wait(Instant::now())?;
+        Some((Outcome::Contested(manager), wait))
+    }
+
+    /// Counts an apply of what had been applied before: somebody undid it.
+    fn count(&self, found: &Found, desired: &Desired) {
+        let mut known = locked(&self.known);
+        if let Some(known) = known
+            .get_mut(&found.key)
+            .filter(|known| known.applied.as_ref() == Some(desired))
+        {
+            known.contest.take(Instant::now());
         }
     }
 
-    /// Takes over what our Application controller gave the workload when it made it. Changes no template.
-    async fn hand_over(&self, workload: &Workload, plan: &Plan) -> kube::Result<()> {
+    /// Takes over what our Application controller gave the workload when it made it, and gives up what shows somebody
+    /// else's value by now. Changes no template.
+    async fn change_hands(&self, workload: &Workload, plan: &Plan) -> kube::Result<()> {
         let meta = &workload.object.metadata;
         let now = Time(self.context.engine.clock().now());
-        let managed = handed_over(workload.kind, workload.object.managed_fields(), &plan.hand_over, now);
+        let managed = given_up(workload.kind, workload.object.managed_fields(), &plan.give_up);
+        let managed = handed_over(workload.kind, &managed, &plan.hand_over, now);
         let patch = Patch::Merge(json!({ "metadata": {
             "uid": meta.uid,
             "resourceVersion": meta.resource_version,

@@ -8,8 +8,14 @@ fn forms() -> [(&'static str, Json); 4] {
     [
         ("value", json!({"name": "DB_HOST", "value": "old.invalid"})),
         ("empty", json!({"name": "DB_HOST", "value": ""})),
-        ("config", json!({"name": "DB_HOST", "valueFrom": {"configMapKeyRef": {"name": "mine", "key": "host"}}})),
-        ("secret", json!({"name": "DB_HOST", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "host"}}})),
+        (
+            "config",
+            json!({"name": "DB_HOST", "valueFrom": {"configMapKeyRef": {"name": "mine", "key": "host"}}}),
+        ),
+        (
+            "secret",
+            json!({"name": "DB_HOST", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "host"}}}),
+        ),
     ]
 }
 
@@ -26,11 +32,22 @@ async fn refused(scene: &str, manager: &str, write: impl Fn(&Scene, &Json)) {
         let condition = scene.until(form, "EnvTaken").await;
         assert_eq!(condition.status, "False");
         for word in ["DB_HOST", form, manager, "`as`"] {
-            assert!(condition.message.contains(word), "{form}: {word}: {}", condition.message);
+            assert!(
+                condition.message.contains(word),
+                "{form}: {word}: {}",
+                condition.message
+            );
         }
         let there = env(&scene.rolled(form).await, form);
-        assert_eq!(names(&there), super::VARIABLES, "{form}: the others are set, and none is twice");
-        let kept = there.iter().find(|variable| variable.name == "DB_HOST").expect("it is kept");
+        assert_eq!(
+            names(&there),
+            super::VARIABLES,
+            "{form}: the others are set, and none is twice"
+        );
+        let kept = there
+            .iter()
+            .find(|variable| variable.name == "DB_HOST")
+            .expect("it is kept");
         let mut expected: k8s_openapi::api::core::v1::EnvVar = serde_json::from_value(variable.clone()).expect("one");
         // The API server does not tell an empty value from none.
         expected.value = expected.value.filter(|value| !value.is_empty());
@@ -84,13 +101,27 @@ async fn a_value_that_is_put_in_place_of_ours_is_theirs() {
     let edit = json!([{"op": "replace", "path": "/spec/template/spec/containers/0/env", "value": [
         {"name": "DB_HOST", "value": "mine.invalid"},
     ]}]);
-    scene.kubectl(&format!("patch deployment web --field-manager=someone --type=json -p {edit}"), &json!({}));
+    scene.kubectl(
+        &format!("patch deployment web --field-manager=someone --type=json -p {edit}"),
+        &json!({}),
+    );
     let condition = scene.until("db", "EnvTaken").await;
     assert!(condition.message.contains("`someone`"), "{}", condition.message);
     scene.until_env("web", "web", "DB_PORT", true).await;
     let there = env(&scene.rolled("web").await, "web");
-    let kept = there.iter().find(|variable| variable.name == "DB_HOST").expect("it is there");
+    let kept = there
+        .iter()
+        .find(|variable| variable.name == "DB_HOST")
+        .expect("it is there");
     assert_eq!(kept.value.as_deref(), Some("mine.invalid"));
+    scene.delete("db").await;
+    scene.until_env("web", "web", "DB_PORT", false).await;
+    let there = env(&scene.rolled("web").await, "web");
+    assert_eq!(names(&there), ["DB_HOST"], "what is ours goes, what is theirs stays");
+    // Nothing of ours keeps the container's name: its owner may rename it, and drop the variable.
+    let mut renamed = deployment("web", json!([]));
+    renamed["spec"]["template"]["spec"]["containers"][0]["name"] = json!("main");
+    scene.kubectl("apply --server-side --field-manager=someone --force-conflicts -f FILE", &renamed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +172,11 @@ async fn an_init_container_is_bound_if_it_is_named() {
     scene.provide("db", 1).await;
     scene.until("db", "Bound").await;
     let there = scene.rolled("web").await;
-    let pod = there.spec.clone().and_then(|spec| spec.template.spec).expect("a pod template");
+    let pod = there
+        .spec
+        .clone()
+        .and_then(|spec| spec.template.spec)
+        .expect("a pod template");
     let migrate = &pod.init_containers.expect("init containers")[0];
     assert_eq!(names(migrate.env.as_deref().unwrap_or_default()), super::VARIABLES);
     assert_eq!(env(&there, "web").len(), 7, "beside what was there");

@@ -18,7 +18,10 @@ use super::{Scene, VARIABLES, deployment, env, names, workload};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workload_is_bound_with_one_rollout_and_then_left_alone() {
     let scene = Scene::new("first").await;
-    scene.kubectl("apply -f FILE", &deployment("web", json!([{"name": "MINE", "value": "1"}])));
+    scene.kubectl(
+        "apply -f FILE",
+        &deployment("web", json!([{"name": "MINE", "value": "1"}])),
+    );
     scene.bind("db", "web", "DB").await;
     let condition = scene.until("db", "Bound").await;
     assert_eq!(condition.status, "True");
@@ -30,7 +33,10 @@ async fn a_workload_is_bound_with_one_rollout_and_then_left_alone() {
     assert_eq!(scene.status("db").await.consumers[0].name, "web");
 
     // News that change nothing: neither the workload nor the status is written.
-    let (workload, status) = (there.resource_version(), scene.resources().get("db").await.expect("it is there"));
+    let (workload, status) = (
+        there.resource_version(),
+        scene.resources().get("db").await.expect("it is there"),
+    );
     scene.kubectl("label deployment web unrelated=1", &json!({}));
     scene.kubectl("label cloudresource db unrelated=1", &json!({}));
     // A second binding elsewhere, made after that, is through when the news were.
@@ -42,10 +48,16 @@ async fn a_workload_is_bound_with_one_rollout_and_then_left_alone() {
     assert_eq!(after.metadata.generation, there.metadata.generation);
     let ours = |deployment: &Deployment| {
         let entries = deployment.managed_fields().iter();
-        entries.filter(|entry| entry.manager.as_deref() == Some("mooring-binding")).cloned().collect::<Vec<_>>()
+        entries
+            .filter(|entry| entry.manager.as_deref() == Some("mooring-binding"))
+            .cloned()
+            .collect::<Vec<_>>()
     };
     assert_eq!(ours(&after), ours(&there));
-    assert_eq!(scene.resources().get("db").await.expect("it is there").status, status.status);
+    assert_eq!(
+        scene.resources().get("db").await.expect("it is there").status,
+        status.status
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,12 +133,25 @@ async fn changed_data_is_one_rollout() {
     scene.until("db", "Bound").await;
     assert_eq!(scene.rollouts("web").await, 2);
     scene.provide("db", 2).await;
-    crate::support::cluster::eventually("it is rolled", async || (scene.rollouts("web").await == 3).then_some(())).await;
+    crate::support::cluster::eventually("it is rolled", async || {
+        (scene.rollouts("web").await == 3).then_some(())
+    })
+    .await;
     scene.bind("cache", "web", "CACHE").await;
     scene.until("cache", "Bound").await;
     assert_eq!(scene.rollouts("web").await, 4, "one more for another binding");
-    let template = scene.deployment("web").await.spec.expect("a spec").template.metadata.expect("metadata");
-    assert_eq!(template.annotations.expect("annotations")[written::BINDING_REVISION], "db=2");
+    let template = scene
+        .deployment("web")
+        .await
+        .spec
+        .expect("a spec")
+        .template
+        .metadata
+        .expect("metadata");
+    assert_eq!(
+        template.annotations.expect("annotations")[written::BINDING_REVISION],
+        "db=2"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +172,8 @@ async fn every_kind_of_workload_is_bound_or_says_why_not() {
     for component in ["stateful", "daemon", "nightly", "once", "nowhere"] {
         scene.bind(component, component, "DB").await;
     }
-    let unknown = json!({"spec": {"workload": {"apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet", "name": "web"}}});
+    let unknown =
+        json!({"spec": {"workload": {"apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet", "name": "web"}}});
     scene.declare("unknown", "web", "DB", unknown).await;
     scene.provide("unknown", 1).await;
     let off = json!({"spec": {"rds": {"inject": false}}});
@@ -157,23 +183,69 @@ async fn every_kind_of_workload_is_bound_or_says_why_not() {
     for component in ["stateful", "daemon", "nightly"] {
         scene.until(component, "Bound").await;
     }
-    let template = scene.team.api::<StatefulSet>().get("stateful").await.expect("it is there").spec.expect("a spec").template;
-    assert_eq!(names(template.spec.expect("a pod").containers[0].env.as_deref().unwrap_or_default()), VARIABLES);
-    let template = scene.team.api::<DaemonSet>().get("daemon").await.expect("it is there").spec.expect("a spec").template;
-    assert_eq!(names(template.spec.expect("a pod").containers[0].env.as_deref().unwrap_or_default()), VARIABLES);
-    let cron = scene.team.api::<CronJob>().get("nightly").await.expect("it is there").spec;
+    let template = scene
+        .team
+        .api::<StatefulSet>()
+        .get("stateful")
+        .await
+        .expect("it is there")
+        .spec
+        .expect("a spec")
+        .template;
+    assert_eq!(
+        names(
+            template.spec.expect("a pod").containers[0]
+                .env
+                .as_deref()
+                .unwrap_or_default()
+        ),
+        VARIABLES
+    );
+    let template = scene
+        .team
+        .api::<DaemonSet>()
+        .get("daemon")
+        .await
+        .expect("it is there")
+        .spec
+        .expect("a spec")
+        .template;
+    assert_eq!(
+        names(
+            template.spec.expect("a pod").containers[0]
+                .env
+                .as_deref()
+                .unwrap_or_default()
+        ),
+        VARIABLES
+    );
+    let cron = scene
+        .team
+        .api::<CronJob>()
+        .get("nightly")
+        .await
+        .expect("it is there")
+        .spec;
     let pod = cron.job_template.spec.expect("a spec").template.spec.expect("a pod");
     assert_eq!(names(pod.containers[0].env.as_deref().unwrap_or_default()), VARIABLES);
 
     for (name, reason, words) in [
         ("once", "ImmutableWorkload", ["Job once", "inject: false"]),
         ("unknown", "UnsupportedWorkload", ["CloneSet", "inject: false"]),
-        ("nowhere", "NoWorkload", ["app.oam.dev/component=nowhere", "spec.workload"]),
+        (
+            "nowhere",
+            "NoWorkload",
+            ["app.oam.dev/component=nowhere", "spec.workload"],
+        ),
     ] {
         let condition = scene.until(name, reason).await;
         assert_eq!(condition.status, "False");
         for word in words {
-            assert!(condition.message.contains(word), "{name}: {word}: {}", condition.message);
+            assert!(
+                condition.message.contains(word),
+                "{name}: {word}: {}",
+                condition.message
+            );
         }
     }
     assert_eq!(scene.until("off", "SecretOnly").await.status, "True");
@@ -190,7 +262,12 @@ async fn a_workload_made_anew_is_bound_anew_and_a_deleted_one_stays_away() {
     for _ in 0..5 {
         scene.kubectl("apply -f FILE", &deployment("web", json!([])));
         // As soon as it can be, in the midst of whatever is under way.
-        scene.team.api::<Deployment>().delete("web", &DeleteParams::foreground()).await.expect("it can be deleted");
+        scene
+            .team
+            .api::<Deployment>()
+            .delete("web", &DeleteParams::foreground())
+            .await
+            .expect("it can be deleted");
         scene.kubectl("wait --for=delete deployment/web --timeout=60s", &json!({}));
     }
     scene.kubectl("apply -f FILE", &deployment("web", json!([])));
@@ -199,7 +276,15 @@ async fn a_workload_made_anew_is_bound_anew_and_a_deleted_one_stays_away() {
     scene.kubectl("delete deployment web --wait=true", &json!({}));
     scene.until("db", "NoWorkload").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(scene.team.api::<Deployment>().get_opt("web").await.expect("an answer").is_none());
+    assert!(
+        scene
+            .team
+            .api::<Deployment>()
+            .get_opt("web")
+            .await
+            .expect("an answer")
+            .is_none()
+    );
     assert_eq!(scene.status("db").await.consumers, []);
 }
 
@@ -251,7 +336,10 @@ async fn a_rendered_deployment_is_not_rolled_for_what_it_was_born_with() {
     later["metadata"]["labels"]["later"] = json!("1");
     let apply = PatchParams::apply(written::MANAGER_APPLICATION).force();
     let deployments = scene.team.api::<Deployment>();
-    deployments.patch("web", &apply, &Patch::Apply(later)).await.expect("it is applied");
+    deployments
+        .patch("web", &apply, &Patch::Apply(later))
+        .await
+        .expect("it is applied");
     assert_eq!(scene.env("web", "web").await.len(), 7);
     scene.provide("db", 1).await;
     scene.until("db", "Bound").await;
@@ -259,14 +347,25 @@ async fn a_rendered_deployment_is_not_rolled_for_what_it_was_born_with() {
     scene.delete("db").await;
     scene.until_env("web", "web", "DB_HOST", false).await;
     let there = scene.rolled("web").await;
-    assert_eq!(names(&env(&there, "web")), ["OWN"], "what the component asked for itself stays");
+    assert_eq!(
+        names(&env(&there, "web")),
+        ["OWN"],
+        "what the component asked for itself stays"
+    );
     assert_eq!(scene.rollouts("web").await, 2, "taken out in one rollout");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rendered_deployment_that_is_applied_with_its_variables_again_still_loses_them_in_one_rollout() {
     let scene = Scene::new("again").await;
-    scene.declare("db", "web", "DB", json!({"metadata": {"finalizers": ["tests.mooring.dev/hold"]}})).await;
+    scene
+        .declare(
+            "db",
+            "web",
+            "DB",
+            json!({"metadata": {"finalizers": ["tests.mooring.dev/hold"]}}),
+        )
+        .await;
     render(&scene).await;
     scene.provide("db", 1).await;
     scene.until("db", "Bound").await;

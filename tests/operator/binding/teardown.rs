@@ -13,12 +13,17 @@ async fn unbinding(scene: &Scene, name: &str) -> Unbinding {
     let workloads = Workloads::start(&scene.team.client, &shutdown);
     workloads.ready().await;
     let resource = scene.resources().get(name).await.expect("it is there");
-    unbound_and_rolled(&scene.team.client, &workloads, &Use::of(&resource)).await.expect("an answer")
+    unbound_and_rolled(&scene.team.client, &workloads, &Use::of(&resource))
+        .await
+        .expect("an answer")
 }
 
 async fn held(name: &str, count: &[&str]) -> Scene {
     let scene = Scene::new(name).await;
-    scene.kubectl("apply -f FILE", &deployment("web", json!([{"name": "MINE", "value": "1"}])));
+    scene.kubectl(
+        "apply -f FILE",
+        &deployment("web", json!([{"name": "MINE", "value": "1"}])),
+    );
     for name in count {
         let hold = json!({"metadata": {"finalizers": ["tests.mooring.dev/hold"]}});
         scene.declare(name, "web", &name.to_uppercase(), hold).await;
@@ -32,7 +37,10 @@ async fn held(name: &str, count: &[&str]) -> Scene {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_binding_goes_in_one_rollout_and_the_others_stay() {
     let scene = held("goes", &["db", "cache"]).await;
-    assert!(matches!(unbinding(&scene, "db").await, Unbinding::Waiting { .. }), "it is still there");
+    assert!(
+        matches!(unbinding(&scene, "db").await, Unbinding::Waiting { .. }),
+        "it is still there"
+    );
     let before = scene.rollouts("web").await;
     scene.delete("db").await;
     scene.until("db", "Unbound").await;
@@ -57,9 +65,11 @@ async fn old_pods_that_stay_are_waited_for_and_named() {
     scene.delete("db").await;
     scene.until_env("web", "web", "DB_HOST", false).await;
     scene.until("db", "Unbinding").await;
-    let message = eventually("the rollout is waited for", async || match unbinding(&scene, "db").await {
-        Unbinding::Waiting { message } if message.contains("is rolling") => Some(message),
-        _ => None,
+    let message = eventually("the rollout is waited for", async || {
+        match unbinding(&scene, "db").await {
+            Unbinding::Waiting { message } if message.contains("is rolling") => Some(message),
+            _ => None,
+        }
     })
     .await;
     assert!(message.contains("kubectl rollout status deployment/web"), "{message}");
@@ -85,11 +95,21 @@ async fn a_stateful_set_that_is_renewed_by_hand_says_so() {
     manifest["spec"]["serviceName"] = json!("web");
     manifest["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
     scene.kubectl("apply -f FILE", &manifest);
-    scene.declare("db", "web", "DB", json!({"metadata": {"finalizers": ["tests.mooring.dev/hold"]}})).await;
+    scene
+        .declare(
+            "db",
+            "web",
+            "DB",
+            json!({"metadata": {"finalizers": ["tests.mooring.dev/hold"]}}),
+        )
+        .await;
     scene.provide("db", 1).await;
     scene.until("db", "Bound").await;
     scene.kubectl("delete pod web-0", &json!({}));
-    scene.kubectl("wait --for=jsonpath={.status.updatedReplicas}=1 statefulset/web --timeout=60s", &json!({}));
+    scene.kubectl(
+        "wait --for=jsonpath={.status.updatedReplicas}=1 statefulset/web --timeout=60s",
+        &json!({}),
+    );
     scene.delete("db").await;
     scene.until("db", "Unbinding").await;
     eventually("it is said", async || match unbinding(&scene, "db").await {
@@ -105,7 +125,10 @@ async fn a_stateful_set_that_is_renewed_by_hand_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_asks_for_the_secret_alone_is_taken_out() {
     let scene = held("off", &["db"]).await;
-    scene.kubectl("patch cloudresource db --type=merge -p {\"spec\":{\"rds\":{\"inject\":false}}}", &json!({}));
+    scene.kubectl(
+        "patch cloudresource db --type=merge -p {\"spec\":{\"rds\":{\"inject\":false}}}",
+        &json!({}),
+    );
     scene.until("db", "SecretOnly").await;
     scene.until_env("web", "web", "DB_HOST", false).await;
     let env = scene.env("web", "web").await;
