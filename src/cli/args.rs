@@ -152,7 +152,7 @@ pub(crate) struct Place {
     #[arg(long, value_name = "DIR", default_value = ".mooring", env = "MOORING_STATE")]
     pub(crate) state: PathBuf,
     /// How long what only waits is waited for.
-    #[arg(long, value_name = "SPAN", default_value = "30m")]
+    #[arg(long, value_name = "SPAN", default_value = "30m", env = "MOORING_TIMEOUT")]
     pub(crate) timeout: Span,
     /// How the answer is shown.
     #[arg(short, long, value_enum, default_value_t)]

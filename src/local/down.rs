@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use mooring_provider::Kind;
+
 use super::{
     documents::Documents,
     drive::Progress,
@@ -56,6 +58,12 @@ pub async fn down(
         };
         Went::of(record, state, message, false)
     }));
+    // In the order in which they went.
+    all.sort_by_key(|went| match went.kind {
+        Kind::Monitor => 0,
+        Kind::Vpc => 2,
+        _ => 1,
+    });
     leave::tidy(front).await?;
     Ok(all)
 }

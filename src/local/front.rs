@@ -37,7 +37,36 @@ impl Front {
     pub async fn take(mut state: State, patience: Duration, told: &(dyn Fn(String) + Sync)) -> Result<Self> {
         state.lock(patience, told).await?;
         let ledger = ledger::open(&state.ledger()).await?;
-        Self::with(state, ledger, patience).await
+        let mut front = Self::with(state, ledger, patience).await?;
+        let cluster = Some(front.engine.cluster().to_string());
+        if front.remembered.cluster != cluster {
+            front.remembered.cluster = cluster;
+            front.state.remember(&front.remembered)?;
+        }
+        front.recover().await?;
+        Ok(front)
+    }
+
+    /// A ledger that knows less than was remembered was lost: what stands at the providers is taken into it.
+    async fn recover(&self) -> Result<()> {
+        let mut lost = false;
+        for identity in self.remembered.fates.keys() {
+            lost |= self.engine.ledger().get(identity).await?.is_none();
+        }
+        if !lost {
+            return Ok(());
+        }
+        let documents = Documents::default();
+        let built_in = builtin::NAME.to_owned();
+        for name in self.remembered.providers.keys().chain([&built_in]) {
+            let connection = self.connect(name, &documents)?;
+            let proven = self.engine.prove(&connection).await;
+            proven.map_err(|source| Error::Provider {
+                provider: name.clone(),
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// Looks into the state directory while others may be at work. What is not there is not made.
@@ -51,7 +80,11 @@ impl Front {
 
     async fn with(state: State, ledger: Arc<dyn Ledger>, patience: Duration) -> Result<Self> {
         let (remembered, secrets) = (state.remembered()?, state.secrets()?);
-        let cluster = ledger.constant("cluster", &format!("local-{}", new_identity())).await?;
+        let proposal = remembered
+            .cluster
+            .clone()
+            .unwrap_or_else(|| format!("local-{}", new_identity()));
+        let cluster = ledger.constant("cluster", &proposal).await?;
         let actor = std::env::var("USER").unwrap_or_else(|_| "local".into());
         let engine = Engine::new(
             ledger,

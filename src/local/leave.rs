@@ -60,6 +60,18 @@ pub(super) async fn units(
         .iter()
         .map(|record| (record.owner.key.clone(), record.kind))
         .collect();
+    let mut fates: BTreeMap<_, _> = records
+        .iter()
+        .map(|record| {
+            let key = &record.owner.key;
+            let fate = fates
+                .get(key)
+                .copied()
+                .unwrap_or_else(|| fate(front, documents, record));
+            (key.clone(), fate)
+        })
+        .collect();
+    house(records, &mut fates);
     for record in records {
         let connection = match front.connect(&record.provider, documents) {
             Ok(connection) => connection,
@@ -68,10 +80,7 @@ pub(super) async fn units(
                 continue;
             }
         };
-        let fate = fates
-            .get(&record.owner.key)
-            .copied()
-            .unwrap_or_else(|| fate(front, documents, record));
+        let fate = fates[&record.owner.key];
         let approved = front
             .engine
             .ledger()
@@ -92,6 +101,33 @@ pub(super) async fn units(
         });
     }
     Ok((units, failed))
+}
+
+/// A network stays as long as what is kept in it.
+fn house(records: &[Record], fates: &mut BTreeMap<Key, Fate>) {
+    for network in records
+        .iter()
+        .filter(|record| record.kind == Kind::Vpc && !record.existing)
+    {
+        let key = &network.owner.key;
+        let kept = records
+            .iter()
+            .filter(|record| inhabits(record, key))
+            .map(|record| fates[&record.owner.key]);
+        let Some(longest) = kept.max_by_key(|fate| (fate.policy, fate.after)) else {
+            continue;
+        };
+        let fate = fates.get_mut(key).expect("each record has one");
+        if (longest.policy, longest.after) > (fate.policy, fate.after) && longest.policy != DeletionPolicy::Delete {
+            (fate.policy, fate.after) = (longest.policy, longest.after);
+        }
+    }
+}
+
+fn inhabits(record: &Record, network: &Key) -> bool {
+    let key = &record.owner.key;
+    matches!(record.kind, Kind::Rds | Kind::Slb)
+        && (&key.namespace, &key.application) == (&network.namespace, &network.application)
 }
 
 /// What must be settled before something of this kind goes: what watches it, and what lives in it.
@@ -240,8 +276,9 @@ pub async fn due(front: &Front) -> Result<bool> {
 
 async fn overdue(front: &Front) -> Result<Vec<Record>> {
     let now = front.engine.clock().now();
+    let records = front.records(None).await?;
     let mut due = Vec::new();
-    for record in front.records(None).await? {
+    for record in &records {
         if record.standing != Standing::Parked {
             continue;
         }
@@ -255,10 +292,22 @@ async fn overdue(front: &Front) -> Result<Vec<Record>> {
                 .iter()
                 .any(|word| word == "delete")
         {
-            due.push(record);
+            due.push(record.clone());
         }
     }
-    Ok(due)
+    let parked: Vec<_> = records
+        .iter()
+        .filter(|record| record.standing == Standing::Parked)
+        .collect();
+    let is_due = |record: &Record| {
+        due.iter()
+            .any(|other: &Record| other.owner.identity == record.owner.identity)
+    };
+    let housing = |network: &Record| {
+        let key = &network.owner.key;
+        network.kind == Kind::Vpc && parked.iter().any(|record| inhabits(record, key) && !is_due(record))
+    };
+    Ok(due.iter().filter(|record| !housing(record)).cloned().collect())
 }
 
 /// Deletes what was parked and whose time is over, or whose deletion an SRE approved.

@@ -36,6 +36,9 @@ pub struct State {
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Remembered {
+    /// Who holds what is made from here. The ledger has it too; with this one a lost ledger costs nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// The ProviderConfigs that hold something of ours.
     pub providers: BTreeMap<String, ProviderConfigSpec>,
     /// The Environments that applications are in.
@@ -118,7 +121,7 @@ impl State {
 
     /// Whether it holds anything.
     pub fn exists(&self) -> bool {
-        self.path("ledger.db").exists()
+        ["ledger.db", "state.json"].iter().any(|name| self.path(name).exists())
     }
 
     /// The directory.
