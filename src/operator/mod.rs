@@ -274,5 +274,6 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
         spawner.spawn(provider::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(provider::run_environments(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(retained::run(Arc::clone(&context), shutdown.clone()));
     });
 }

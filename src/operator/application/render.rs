@@ -84,7 +84,7 @@ fn read(component: &Component) -> Result<Properties, Problem> {
     let wrong = |message: String| {
         let problem = Problem::new(reason::INVALID_SPEC, message);
         Problem {
-            component: Some(component.name.clone()),
+            component: Some(component.name.as_str().into()),
             ..problem
         }
     };
