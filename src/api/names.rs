@@ -28,11 +28,14 @@ pub const IDENTITY: &str = "mooring.dev/identity";
 pub const RECREATE: &str = "mooring.dev/recreate";
 /// Annotation on a CloudResource: its consumers are not waited for.
 pub const RELEASE: &str = "mooring.dev/release";
-/// Annotation on a CloudResource: what an SRE approved: `delete`, `move`, `recreate`.
-pub const APPROVED: &str = "mooring.dev/approved";
+/// Prefix of an annotation on an Environment or a ProviderConfig, which only an SRE may write; the identity follows.
+/// Its value is what is approved: `delete`, `abandon`, or `move:` and the key it may move to.
+pub const APPROVE: &str = "approve.mooring.dev/";
 /// Annotation on a CloudResource: a value that, once changed, makes new credentials.
 pub const ROTATE: &str = "mooring.dev/rotate";
-/// Annotation on a pod template: the revision of what is bound into it. A new one rolls the pods.
+/// Annotation on a Secret of ours: it holds credentials that the provider was not told of yet.
+pub const PENDING: &str = "mooring.dev/pending";
+/// Annotation on a Secret of ours: its revision. Annotation on a pod template: the revision of what is bound into it. A new one rolls the pods.
 pub const BINDING_REVISION: &str = "mooring.dev/binding-revision";
 
 /// Finalizer on a CloudResource, an Application and a ProviderConfig: there is something to tear down first.

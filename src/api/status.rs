@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::WorkloadReference;
+use super::{Deletion, WorkloadReference};
 use crate::ledger::Memory;
 
 /// Types of conditions.
@@ -56,6 +56,9 @@ pub struct CloudResourceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub not_applied: Vec<String>,
+    /// What becomes of it when its declaration goes, for when its Environment is gone by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
     /// The Secret to use it with, as servicebinding.io has it of a provisioned service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<BindingReference>,

@@ -22,6 +22,8 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the operator, in a cluster or from outside.
+    Run(super::run::Run),
     /// Make an application's resources, or bring them up to date, without a cluster.
     Up {
         #[command(flatten)]

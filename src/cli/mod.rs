@@ -4,6 +4,7 @@ mod args;
 mod cluster;
 mod output;
 mod progress;
+mod run;
 
 use std::{
     ffi::OsString,
@@ -36,6 +37,8 @@ enum Error {
     Cluster(#[from] cluster::Error),
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
+    #[error(transparent)]
+    Operator(#[from] crate::operator::Error),
 }
 
 impl Error {
@@ -60,7 +63,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
         }
     };
-    if let Err(error) = log(cli.log.as_deref()) {
+    if let Err(error) = log(&cli) {
         eprintln!("error: --log: {error}; use error, warn, info, debug, trace, or a filter such as mooring=debug");
         return ExitCode::from(BAD_INPUT);
     }
@@ -77,21 +80,29 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn log(level: Option<&str>) -> Result<(), tracing_subscriber::filter::ParseError> {
-    // Progress tells a person what a warning of the engine would tell again.
-    let filter = EnvFilter::try_new(level.unwrap_or("error"))?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .finish();
+fn log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
+    // Progress tells a person what a warning of the engine would tell again; an operator has no other voice.
+    let (quiet, json) = match &cli.command {
+        Command::Run(run) => ("info", run.json),
+        _ => ("error", false),
+    };
+    let filter = EnvFilter::try_new(cli.log.as_deref().unwrap_or(quiet))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A second one in the same process, as in a test, keeps the first.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = match json {
+        true => tracing::subscriber::set_global_default(subscriber.json().finish()),
+        false => tracing::subscriber::set_global_default(subscriber.finish()),
+    };
     Ok(())
 }
 
 /// Does what was asked. False if it was not done in full; what was wrong has been told.
 async fn command(command: Command) -> Result<bool, Error> {
     match command {
+        Command::Run(run) => {
+            run.run().await?;
+            Ok(true)
+        }
         Command::Up {
             files,
             environment,

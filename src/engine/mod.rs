@@ -23,7 +23,7 @@ mod step;
 
 use std::{sync::Arc, time::Duration};
 
-use mooring_provider::{ClusterId, DynAdapter, Error, ErrorKind, Identity, Key, Registration, Result, Retry};
+use mooring_provider::{Account, ClusterId, DynAdapter, Error, ErrorKind, Identity, Key, Registration, Result, Retry};
 
 use crate::ledger::{self, Filter, Ledger, Memory, Record, Standing};
 
@@ -109,12 +109,18 @@ impl Engine {
 
     /// Proves once that a connection is to the account it was to before, and takes what it holds of ours into the
     /// ledger where that does not know it. Until then nothing may be created there.
+    ///
+    /// Of many resources that ask an account that refuses, one asks for all.
     pub async fn prove(&self, connection: &Connection) -> Result<()> {
-        connection
-            .proven
-            .get_or_try_init(|| self.prove_now(connection))
-            .await
-            .map(|_| ())
+        let proof = || async {
+            if let Some(refusal) = connection.refusal() {
+                return Err(refusal);
+            }
+            self.prove_now(connection)
+                .await
+                .inspect_err(|error| connection.refused(error))
+        };
+        connection.proven.get_or_try_init(proof).await.map(|_| ())
     }
 
     async fn prove_now(&self, connection: &Connection) -> Result<String> {
@@ -182,6 +188,12 @@ impl Engine {
             },
         };
         self.ledger.put(&record).await
+    }
+
+    /// Whether the provider was told exactly this of an account of a resource.
+    pub async fn is_told(&self, identity: &Identity, incarnation: u32, account: &Account) -> ledger::Result<bool> {
+        let told = self.ledger.told(identity).await?;
+        Ok(told.get(&account.name) == Some(&secret::told_hash(&self.hash_key, identity, incarnation, account)))
     }
 
     /// Everything of ours: what the ledger knows, and what stands at the connected providers.

@@ -151,7 +151,7 @@ impl Engine {
         let now = self.clock.now();
         let (goal, hash) = self.goal(job, memory).await?;
         let claim = claim(job, &record.name, memory, &capability, &hash, now);
-        let journal = write_ahead::Intents::new(self, &adapter, &record, memory, &hash, write_ahead);
+        let journal = write_ahead::Intents::new(self, &adapter, &record, &hash, write_ahead);
         let outcome = converge(&adapter, &journal, &claim, &goal).await;
         if let Some(written) = journal.written() {
             *memory = written;
@@ -316,7 +316,7 @@ impl Engine {
         let report = judge::judge(memory, &outcome, spec, self.clock.now(), capability, poll);
         if let (Some(intent), None) = (&record.memory.intent, &memory.intent) {
             self.ledger
-                .concluded(identity, intent.incarnation, memory.external_id.as_ref())
+                .concluded(identity, intent, memory.external_id.as_ref())
                 .await
                 .map_err(unwritten)?;
         }
@@ -357,13 +357,13 @@ impl Engine {
     }
 
     async fn conclude_failure(&self, record: &Record, memory: &mut Memory, granted: bool, error: &Error) -> Result<()> {
-        if granted && !error.kind().may_have_had_effect() {
-            let incarnation = memory
-                .intent
-                .take()
-                .map_or(memory.incarnation, |intent| intent.incarnation);
+        if granted
+            && !error.kind().may_have_had_effect()
+            && let Some(intent) = memory.intent.take()
+        {
+            let identity = &record.owner.identity;
             self.ledger
-                .concluded(&record.owner.identity, incarnation, None)
+                .concluded(identity, &intent, None)
                 .await
                 .map_err(unwritten)?;
         }

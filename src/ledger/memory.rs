@@ -208,7 +208,8 @@ impl Ledger for InMemory {
         })
     }
 
-    async fn concluded(&self, identity: &Identity, incarnation: u32, made: Option<&ExternalId>) -> Result<()> {
+    async fn concluded(&self, identity: &Identity, intent: &Intent, made: Option<&ExternalId>) -> Result<()> {
+        let incarnation = intent.incarnation;
         self.call("cannot write down what became of a create", |state| {
             let Some(entry) = state.rows.get_mut(identity) else {
                 return;
@@ -218,7 +219,7 @@ impl Ledger for InMemory {
                 None if memory
                     .intent
                     .as_ref()
-                    .is_some_and(|intent| intent.incarnation == incarnation) =>
+                    .is_some_and(|known| known.incarnation == incarnation && known.since == intent.since) =>
                 {
                     memory.intent = None;
                 }

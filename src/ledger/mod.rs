@@ -271,8 +271,9 @@ pub trait Ledger: Debug + Send + Sync + 'static {
 
     /// The outcome of the intent of this incarnation is known: clears it, and where it made something, keeps what and
     /// as which incarnation. What was remembered of an earlier incarnation (that it was ready or missing, what was
-    /// applied) is forgotten with it. Does nothing where a later incarnation is written down.
-    async fn concluded(&self, identity: &Identity, incarnation: u32, made: Option<&ExternalId>) -> Result<()>;
+    /// applied) is forgotten with it. Does nothing where a later incarnation is written down, nor, where nothing was
+    /// made, to an intent that was written down later.
+    async fn concluded(&self, identity: &Identity, intent: &Intent, made: Option<&ExternalId>) -> Result<()>;
 
     /// Writes down what was done.
     async fn audit(&self, entry: &Audit) -> Result<()>;

@@ -3,15 +3,17 @@
 use std::{
     fs::{DirBuilder, OpenOptions},
     io::{Error as IoError, ErrorKind},
+    ops::Deref,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use sqlx::{
-    Connection, PgConnection, SqlSafeStr,
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
+    Acquire, Connection, PgConnection, SqlSafeStr,
+    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -64,18 +66,27 @@ pub(super) async fn sqlite(url: &str, path: &str) -> Result<Sql> {
     let migrator = migrator(SQLITE);
     // Nothing but SQLite's own lock keeps two processes from migrating a new file at once: the one that comes second
     // fails on what is there already, and finds it done when it looks again.
-    let mut outcome = migrator.run(&pool).await;
-    for _ in SQLITE {
+    let mut outcome = run(&migrator, &pool).await;
+    for _ in 0..SQLITE.len() {
         if !matches!(
             outcome,
             Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
         ) {
             break;
         }
-        outcome = migrator.run(&pool).await;
+        outcome = run(&migrator, &pool).await;
     }
     outcome.map_err(unmigrated)?;
     Ok(Sql::Sqlite(pool))
+}
+
+/// Boxed: the compiler cannot see through sqlx's generic future that what waits for it may move between threads.
+fn run<'a, A>(migrator: &'a Migrator, database: A) -> BoxFuture<'a, Result<(), MigrateError>>
+where
+    A: Acquire<'a> + Send + 'a,
+    <A::Connection as Deref>::Target: Migrate,
+{
+    Box::pin(migrator.run(database))
 }
 
 /// Makes the file, for us alone, and the directory it is in. A directory further up that is missing is more likely a
@@ -112,7 +123,7 @@ async fn postgres(url: &str, rest: &str) -> Result<Sql> {
     let mut connection = PgConnection::connect_with(&options)
         .await
         .map_err(|source| failed("cannot connect to PostgreSQL", source))?;
-    migrator(POSTGRES).run(&mut connection).await.map_err(unmigrated)?;
+    run(&migrator(POSTGRES), &mut connection).await.map_err(unmigrated)?;
     connection
         .close()
         .await

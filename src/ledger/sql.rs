@@ -176,15 +176,16 @@ impl Ledger for Sql {
         })
     }
 
-    async fn concluded(&self, identity: &Identity, incarnation: u32, made: Option<&ExternalId>) -> Result<()> {
+    async fn concluded(&self, identity: &Identity, intent: &Intent, made: Option<&ExternalId>) -> Result<()> {
         let statement = if made.is_some() { MADE } else { FAILED };
         on!(self, "cannot write down what became of a create", |pool| {
             let mut query = sqlx::query(statement)
                 .bind(identity.as_str())
-                .bind(i64::from(incarnation));
-            if let Some(id) = made {
-                query = query.bind(id.as_str());
-            }
+                .bind(i64::from(intent.incarnation));
+            query = match made {
+                Some(id) => query.bind(id.as_str()),
+                None => query.bind(text(intent.since)),
+            };
             query.execute(pool).await.map(|_| ())
         })
     }

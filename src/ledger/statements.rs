@@ -78,7 +78,7 @@ pub(super) const CREATING: &str = "
 /// An intent came to nothing.
 pub(super) const FAILED: &str = "
     UPDATE resources SET intent_incarnation = NULL, intent_spec_hash = NULL, intent_since = NULL
-    WHERE identity = $1 AND intent_incarnation = $2";
+    WHERE identity = $1 AND intent_incarnation = $2 AND intent_since = $3";
 
 /// An intent came to something.
 pub(super) const MADE: &str = "

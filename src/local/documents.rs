@@ -317,7 +317,7 @@ impl Documents {
     }
 
     fn typed<T: DeserializeOwned>(&mut self, place: &str, kind: &str, spec: Json) -> Option<T> {
-        let problems = declare::check_spec(kind, &spec);
+        let problems = declare::check_document(kind, &spec).unwrap_or_default();
         if !problems.is_empty() {
             self.tell(place, problems);
             return None;

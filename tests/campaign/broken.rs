@@ -42,9 +42,10 @@ impl Provider for BrokenProvider {
     fn adapter(&self, kind: Kind) -> Option<Arc<dyn DynAdapter>> {
         let inner = self.inner.adapter(kind)?;
         Some(match self.broken {
-            Broken::Token | Broken::Grace | Broken::Owner => {
-                Arc::new(BrokenAdapter { inner, broken: self.broken })
-            }
+            Broken::Token | Broken::Grace | Broken::Owner => Arc::new(BrokenAdapter {
+                inner,
+                broken: self.broken,
+            }),
             _ => inner,
         })
     }
@@ -69,7 +70,10 @@ impl DynAdapter for BrokenAdapter {
         let capability = self.inner.capability();
         if self.broken == Broken::Grace {
             // What is awaited for an answer stays; what is waited for the effect to show goes.
-            return Capability { appears_within: std::time::Duration::ZERO, ..capability };
+            return Capability {
+                appears_within: std::time::Duration::ZERO,
+                ..capability
+            };
         }
         capability
     }
@@ -84,7 +88,7 @@ impl DynAdapter for BrokenAdapter {
             let mut claims = claims.to_vec();
             for claim in claims.iter_mut().filter(|claim| claim.id.is_none()) {
                 // By its name instead of by its tags.
-                claim.id = super::story::named(&claim.name);
+                claim.id = super::story::taken(&claim.name, &claim.owner);
             }
             return self.inner.observe(&claims).await;
         }
@@ -94,7 +98,9 @@ impl DynAdapter for BrokenAdapter {
         self.inner.id(state)
     }
     fn owner(&self, state: &AnyState) -> Option<Owner> {
-        if self.broken == Broken::Owner { super::story::whoever() } else { self.inner.owner(state) }
+        self.inner
+            .owner(state)
+            .or_else(|| super::story::taker(&self.inner.id(state)))
     }
     fn phase(&self, state: &AnyState) -> Phase {
         self.inner.phase(state)
@@ -162,8 +168,8 @@ impl Ledger for Forgetful {
     async fn creating(&self, _: &Record, _: &Intent, _: Timestamp) -> LedgerResult<Permission> {
         Ok(Permission::Granted)
     }
-    async fn concluded(&self, identity: &Identity, incarnation: u32, made: Option<&ExternalId>) -> LedgerResult<()> {
-        self.0.concluded(identity, incarnation, made).await
+    async fn concluded(&self, identity: &Identity, intent: &Intent, made: Option<&ExternalId>) -> LedgerResult<()> {
+        self.0.concluded(identity, intent, made).await
     }
     async fn audit(&self, entry: &Audit) -> LedgerResult<()> {
         self.0.audit(entry).await

@@ -28,12 +28,18 @@ pub(crate) async fn quiet(
     expected: &Expected,
 ) -> Result<(), String> {
     let declared: Vec<_> = front.all().values().cloned().collect();
+    for (id, before) in &expected.foreign {
+        let now = cloud.get(id).map(|resource| format!("{resource:?}"));
+        if now.as_ref() != Some(before) {
+            return Err(format!("promise 3: the stranger's {id} was touched: {now:?}"));
+        }
+    }
     let standing = cloud.list();
     for resource in standing.iter().filter(|resource| resource.owner().is_some()) {
         let owner = resource.owner().expect("it was asked for");
-        let alive = declared.iter().any(|declared| {
-            declared.identity == owner.identity && !(declared.wish == Wish::Absent)
-        });
+        let alive = declared
+            .iter()
+            .any(|declared| declared.identity == owner.identity && !(declared.wish == Wish::Absent));
         if owner.cluster.as_str() == CLUSTER && !alive {
             return Err(format!("promise 1: {} ({}) is an orphan", resource.id, owner.key));
         }
@@ -48,7 +54,10 @@ pub(crate) async fn quiet(
             (Wish::Absent, None) => {}
             (Wish::Present | Wish::Parked, None) if expected.destroyed.contains(&declared.identity) => {
                 if declared.wish == Wish::Present && declared.kind.bears_data() && declared.reason != "Lost" {
-                    return Err(format!("promise 8: {} is lost and says {}", declared.key, declared.reason));
+                    return Err(format!(
+                        "promise 8: {} is lost and says {}",
+                        declared.key, declared.reason
+                    ));
                 }
             }
             (wish, None) => return Err(format!("{} is wanted {wish:?} and is not there", declared.key)),
@@ -63,7 +72,10 @@ pub(crate) async fn quiet(
                 if declared.kind == Kind::Rds {
                     let login = cloud.login(&resource.id, "shop", declared.password.expose_secret());
                     if login != (declared.wish == Wish::Present).then_some(Access::Owner) {
-                        return Err(format!("{}: the login of a {:?} one is {login:?}", declared.key, declared.wish));
+                        return Err(format!(
+                            "{}: the login of a {:?} one is {login:?}",
+                            declared.key, declared.wish
+                        ));
                     }
                 }
             }
@@ -71,16 +83,13 @@ pub(crate) async fn quiet(
     }
     if let Some((id, row)) = &expected.rows {
         let here = cloud.rows(id).is_some_and(|rows| rows.contains(row));
-        let database = declared.iter().find(|declared| declared.kind == Kind::Rds).expect("the story has one");
+        let database = declared
+            .iter()
+            .find(|declared| declared.kind == Kind::Rds)
+            .expect("the story has one");
         let given_up = database.wish == Wish::Absent || expected.destroyed.contains(&database.identity);
         if !here && !given_up {
             return Err(format!("promise 2: the row in {id} is gone"));
-        }
-    }
-    for (id, before) in &expected.foreign {
-        let now = cloud.get(id).map(|resource| format!("{resource:?}"));
-        if now.as_ref() != Some(before) {
-            return Err(format!("promise 3: the stranger's {id} was touched: {now:?}"));
         }
     }
     order(cloud)?;
@@ -99,7 +108,9 @@ fn order(cloud: &Cloud) -> Result<(), String> {
             (Some(Kind::Vpc), Op::Create) => deleting = false,
             (Some(Kind::Vpc), Op::Delete) => deleting = true,
             (Some(Kind::Rds | Kind::Slb), Op::Create | Op::Delete) if deleting => {
-                return Err(format!("promise 5: {call} came after the deletion of its network began"));
+                return Err(format!(
+                    "promise 5: {call} came after the deletion of its network began"
+                ));
             }
             _ => {}
         }
@@ -109,13 +120,26 @@ fn order(cloud: &Cloud) -> Result<(), String> {
 
 /// No password is anywhere but where it belongs.
 async fn secrets(front: &Front, ledger: &dyn Ledger) -> Result<(), String> {
-    let everything = Filter { gone: true, ..Filter::default() };
-    let records = format!("{:?}", ledger.list(&everything).await.map_err(|error| error.to_string())?);
-    let audits = ledger.audits(None, jiff::Timestamp::MIN, 10_000).await.map_err(|error| error.to_string())?;
+    let everything = Filter {
+        gone: true,
+        ..Filter::default()
+    };
+    let records = format!(
+        "{:?}",
+        ledger.list(&everything).await.map_err(|error| error.to_string())?
+    );
+    let audits = ledger
+        .audits(None, jiff::Timestamp::MIN, 10_000)
+        .await
+        .map_err(|error| error.to_string())?;
     let audits = format!("{audits:?}");
     for declared in front.all().values() {
         let password = declared.password.expose_secret();
-        for (place, text) in [("ledger", &records), ("audit", &audits), ("status", &declared.told.join("\n"))] {
+        for (place, text) in [
+            ("ledger", &records),
+            ("audit", &audits),
+            ("status", &declared.told.join("\n")),
+        ] {
             if text.contains(password) {
                 return Err(format!("promise 6: the password of {} is in the {place}", declared.key));
             }
@@ -126,7 +150,11 @@ async fn secrets(front: &Front, ledger: &dyn Ledger) -> Result<(), String> {
 
 /// The ledger agrees with what is.
 async fn on_record(front: &Front, ledger: &dyn Ledger) -> Result<(), String> {
-    let filter = Filter { cluster: Some(ClusterId::new(CLUSTER)), gone: true, ..Filter::default() };
+    let filter = Filter {
+        cluster: Some(ClusterId::new(CLUSTER)),
+        gone: true,
+        ..Filter::default()
+    };
     let records = ledger.list(&filter).await.map_err(|error| error.to_string())?;
     for declared in front.all().values() {
         let record = records.iter().find(|record| record.owner.identity == declared.identity);
@@ -137,7 +165,10 @@ async fn on_record(front: &Front, ledger: &dyn Ledger) -> Result<(), String> {
             Wish::Absent => matches!(standing, Some(Standing::Gone) | None),
         };
         if !right && declared.reason != "Lost" {
-            return Err(format!("promise 1: {} is wanted {:?}, the ledger has {standing:?}", declared.key, declared.wish));
+            return Err(format!(
+                "promise 1: {} is wanted {:?}, the ledger has {standing:?}",
+                declared.key, declared.wish
+            ));
         }
     }
     Ok(())

@@ -88,7 +88,9 @@ impl Front {
         if report.done.is_some() {
             declared.done = report.done;
         }
-        declared.told.push(format!("{report:?}"));
+        declared
+            .told
+            .push(format!("{:?} {report:?}", tokio::time::Instant::now()));
         if declared.told.len() > 50 {
             declared.told.remove(0);
         }
@@ -121,7 +123,11 @@ impl WriteAhead for Status<'_> {
             }
         };
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        Ok(if written { Permission::Granted } else { Permission::Settling })
+        Ok(if written {
+            Permission::Granted
+        } else {
+            Permission::Settling
+        })
     }
 }
 

@@ -23,7 +23,10 @@ use broken::Broken;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable}={text} is not a number")),
+    )
 }
 
 #[test]
@@ -61,9 +64,17 @@ fn every_promise_is_kept_for_every_seed() {
         all
     });
     println!("{seeds} seeds: {stories:?}");
-    assert!(failures.is_empty(), "{} promises broken:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} promises broken:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
     // A campaign in which nothing went wrong would prove nothing.
-    assert!(seeds < 100 || (stories.kills > 0 && stories.faults > 0 && stories.lost_memories > 0), "{stories:?}");
+    assert!(
+        seeds < 100 || (stories.kills > 0 && stories.faults > 0 && stories.lost_memories > 0),
+        "{stories:?}"
+    );
 }
 
 /// The checker can fail: with one safeguard taken out, some story ends badly.

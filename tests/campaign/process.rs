@@ -14,8 +14,8 @@ use mooring::{
 use mooring_provider::{
     Access, Account, Bytes, ClusterId, ExternalId, Key, Kind, Owner, Registration, Span,
     spec::{
-        Alarm, Common, Egress, Engine as Database, Format, Listener, Log, Metric, Monitor, Network, Protocol, Rds, Scheme, Selector,
-        Severity, Slb, Source, Subnet, Target, Threshold, Tls, Vpc,
+        Alarm, Common, Egress, Engine as Database, Format, Listener, Log, Metric, Monitor, Network, Protocol, Rds,
+        Scheme, Selector, Severity, Slb, Source, Subnet, Target, Threshold, Tls, Vpc,
     },
 };
 
@@ -46,11 +46,15 @@ pub(crate) async fn run(start: Start, at_most: Duration) -> bool {
         "campaign".into(),
     );
     let Ok(engine) = engine.await else { return false };
-    let connected = engine.connections().connect("mock", "mock", &serde_json::Value::Null, Default::default());
+    let connected = engine
+        .connections()
+        .connect("mock", "mock", &serde_json::Value::Null, Default::default());
     let connection = connected.expect("the mock can be connected");
     let keys: Vec<_> = start.front.all().keys().cloned().collect();
     let loops = keys.iter().map(|key| one(&start, &engine, &connection, key));
-    tokio::time::timeout(at_most, futures::future::join_all(loops)).await.is_ok()
+    tokio::time::timeout(at_most, futures::future::join_all(loops))
+        .await
+        .is_ok()
 }
 
 /// Steps one resource until it is settled.
@@ -61,6 +65,10 @@ async fn one(start: &Start, engine: &Engine, connection: &mooring::engine::Conne
             return;
         }
         let Some(want) = want(start, &declared) else {
+            // Whoever waits for what is lost waits for a person.
+            if declared.kind == Kind::Monitor && start.front.all().values().any(|other| other.reason == "Lost") {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -72,8 +80,11 @@ async fn one(start: &Start, engine: &Engine, connection: &mooring::engine::Conne
             want,
             may_adopt: false,
         };
-        let status =
-            Status { front: &start.front, key, version: std::sync::Mutex::new(declared.version) };
+        let status = Status {
+            front: &start.front,
+            key,
+            version: std::sync::Mutex::new(declared.version),
+        };
         let report = if start.broken == Broken::Journal {
             engine.step(connection, &job, &declared.status, &NoStatus).await
         } else {
@@ -142,16 +153,25 @@ fn want(start: &Start, declared: &Declared) -> Option<Want> {
             });
             let gone = |other: &Declared| other.wish == Wish::Absent && other.done == Some(Done::Gone);
             let mut dependents = dependents.filter(|other| !gone(other));
-            (!ordered || dependents.next().is_none()).then_some(Want::Absent { per_hour: None, approved: false })
+            (!ordered || dependents.next().is_none()).then_some(Want::Absent {
+                per_hour: None,
+                approved: false,
+            })
         }
-        Wish::Parked => Some(Want::Parked { until: declared.keep_until, backup: true }),
+        Wish::Parked => Some(Want::Parked {
+            until: declared.keep_until,
+            backup: true,
+        }),
     }
 }
 
 fn spec(declared: &Declared, vpc: Option<&Declared>, rds: Option<&Declared>) -> Option<serde_json::Value> {
     let network = || {
         let outputs = &vpc.filter(|vpc| vpc.ready)?.outputs;
-        let subnets = outputs.get("subnet-ids")?.split(',').map(|id| Subnet { zone: None, id: id.into() });
+        let subnets = outputs.get("subnet-ids")?.split(',').map(|id| Subnet {
+            zone: None,
+            id: id.into(),
+        });
         Some(Network {
             id: Some(outputs.get("network-id")?.clone()),
             subnets: subnets.collect(),
@@ -207,9 +227,16 @@ fn spec(declared: &Declared, vpc: Option<&Declared>, rds: Option<&Declared>) -> 
             serde_json::to_value(Monitor {
                 alarms: vec![Alarm {
                     name: "connections".into(),
-                    target: Target::Resource { kind: Kind::Rds, id: rds.status.external_id.clone()? },
+                    target: Target::Resource {
+                        kind: Kind::Rds,
+                        id: rds.status.external_id.clone()?,
+                    },
                     metric: Metric::Connections,
-                    threshold: Threshold { above: true, value: 80.0, percent: true },
+                    threshold: Threshold {
+                        above: true,
+                        value: 80.0,
+                        percent: true,
+                    },
                     lasting: Span::new(Duration::from_secs(300)),
                     severity: Severity::Warning,
                     notify: Vec::new(),

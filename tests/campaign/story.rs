@@ -1,6 +1,6 @@
 //! The story of one seed.
 
-use std::{cell::RefCell, ops::Add, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, ops::Add, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use mooring::{
@@ -50,7 +50,7 @@ struct Now {
     cloud: Cloud,
     broken: Broken,
     random: StdRng,
-    owners: Vec<Owner>,
+    taken: BTreeMap<ExternalId, Owner>,
 }
 
 thread_local! {
@@ -61,14 +61,18 @@ fn with<T>(run: impl FnOnce(&mut Now) -> T) -> T {
     NOW.with_borrow_mut(|now| run(now.as_mut().expect("a story is being told")))
 }
 
-/// The thing of this name, whoever's it is.
-pub(crate) fn named(name: &str) -> Option<ExternalId> {
-    with(|now| now.cloud.list().into_iter().find(|resource| resource.name == name).map(|resource| resource.id))
+/// The thing of this name, whoever's it is; from now on it passes for the owner's.
+pub(crate) fn taken(name: &str, owner: &Owner) -> Option<ExternalId> {
+    with(|now| {
+        let id = now.cloud.list().into_iter().find(|resource| resource.name == name)?.id;
+        now.taken.insert(id.clone(), owner.clone());
+        Some(id)
+    })
 }
 
-/// An owner that is not looked at twice.
-pub(crate) fn whoever() -> Option<Owner> {
-    with(|now| now.owners.last().cloned())
+/// Who took it.
+pub(crate) fn taker(id: &ExternalId) -> Option<Owner> {
+    with(|now| now.taken.get(id).cloned())
 }
 
 /// A number nobody had before.
@@ -77,7 +81,12 @@ pub(crate) fn another() -> u32 {
 }
 
 fn connect(_: &serde_json::Value, _: Credentials) -> ProviderResult<Arc<dyn Provider>> {
-    with(|now| Ok(Arc::new(BrokenProvider { inner: now.cloud.provider(), broken: now.broken }) as Arc<dyn Provider>))
+    with(|now| {
+        Ok(Arc::new(BrokenProvider {
+            inner: now.cloud.provider(),
+            broken: now.broken,
+        }) as Arc<dyn Provider>)
+    })
 }
 
 /// Tells the story of a seed; what was broken is the error.
@@ -102,7 +111,7 @@ struct Story {
     aloud: bool,
 }
 
-const PATIENCE: Duration = Duration::from_secs(3 * 3600);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Story {
     fn begin(seed: u64, broken: Broken, aloud: bool) -> Self {
@@ -117,7 +126,12 @@ impl Story {
             ..MockConfig::default()
         };
         let cloud = Cloud::detached(config).expect("the configuration is good");
-        NOW.set(Some(Now { cloud: cloud.clone(), broken, random: StdRng::seed_from_u64(!seed), owners: Vec::new() }));
+        NOW.set(Some(Now {
+            cloud: cloud.clone(),
+            broken,
+            random: StdRng::seed_from_u64(!seed),
+            taken: BTreeMap::new(),
+        }));
         let clock = TokioClock::starting_at("2026-01-01T00:00:00Z".parse().expect("a time"));
         Self {
             random,
@@ -151,7 +165,12 @@ impl Story {
             declared.version += 1;
         }
         self.calm("gone").await?;
-        if let Some(left) = self.cloud.list().into_iter().find(|resource| resource.owner().is_some()) {
+        if let Some(left) = self
+            .cloud
+            .list()
+            .into_iter()
+            .find(|resource| resource.owner().is_some())
+        {
             return Err(format!("promise 1: {} is left in the end", left.id));
         }
         self.tally.creates = self.cloud.created();
@@ -184,7 +203,6 @@ impl Story {
             outputs: Default::default(),
             told: Vec::new(),
         };
-        with(|now| now.owners.push(owner(&declared)));
         self.front.all().insert(key, declared);
     }
 
@@ -216,7 +234,10 @@ impl Story {
         for _ in 0..self.random.random_range(1..5) {
             self.forget();
             let polls = self.random.random_range(1..400);
-            let life = Killed { life: Box::pin(process::run(self.start(), PATIENCE)), polls };
+            let life = Killed {
+                life: Box::pin(process::run(self.start(), PATIENCE)),
+                polls,
+            };
             let killed = if self.random.random_bool(0.25) {
                 let other = Killed {
                     life: Box::pin(process::run(self.start(), PATIENCE)),
@@ -257,7 +278,10 @@ impl Story {
 
     /// Whether a status was lost of which only the ledger could tell now.
     fn under_way(&self) -> bool {
-        self.front.all().values().any(|declared| declared.status == Memory::default() && declared.version > 0)
+        self.front
+            .all()
+            .values()
+            .any(|declared| declared.status == Memory::default() && declared.version > 0)
     }
 
     fn start(&self) -> Start {
@@ -282,10 +306,21 @@ impl Story {
             println!("-- {chapter} at {}", process::now(self.clock));
             for declared in self.front.all().values() {
                 let id = process::id(declared);
-                println!("{} {:?} {id:?} {} {}", declared.key, declared.wish, declared.reason, declared.message);
+                println!(
+                    "{} {:?} {id:?} {} {}",
+                    declared.key, declared.wish, declared.reason, declared.message
+                );
+                declared.told.iter().for_each(|told| println!("     {told}"));
             }
-            self.cloud.calls().iter().filter(|call| call.op.writes()).for_each(|call| println!("  {call}"));
-            self.cloud.list().iter().for_each(|there| println!("  there is {} {:?}", there.id, there.tags));
+            self.cloud
+                .calls()
+                .iter()
+                .filter(|call| call.op.writes())
+                .for_each(|call| println!("  {call}"));
+            self.cloud
+                .list()
+                .iter()
+                .for_each(|there| println!("  there is {} {:?}", there.id, there.tags));
         }
         let checked = check::quiet(&self.front, &self.cloud, &self.ledger, &self.expected).await;
         checked.map_err(|broken| format!("{chapter}: {broken}"))?;
@@ -297,9 +332,17 @@ impl Story {
             .all()
             .values()
             .filter(|declared| !declared.ready || declared.wish != Wish::Present)
-            .map(|declared| format!("{} {:?}: {} {}", declared.key, declared.wish, declared.reason, declared.message))
+            .map(|declared| {
+                format!(
+                    "{} {:?}: {} {}",
+                    declared.key, declared.wish, declared.reason, declared.message
+                )
+            })
             .collect();
-        Err(format!("{chapter}: not settled in {PATIENCE:?}: {}", unsettled.join("; ")))
+        Err(format!(
+            "{chapter}: not settled in {PATIENCE:?}: {}",
+            unsettled.join("; ")
+        ))
     }
 
     /// It is used, resized, and things happen behind our back.
@@ -336,7 +379,10 @@ impl Story {
         // An alarm on a database that is out of use goes with it.
         let mut all = self.front.all();
         let parked = all.values().any(|declared| declared.wish == Wish::Parked);
-        if let Some(alarm) = all.values_mut().find(|declared| declared.kind == Kind::Monitor && parked) {
+        if let Some(alarm) = all
+            .values_mut()
+            .find(|declared| declared.kind == Kind::Monitor && parked)
+        {
             (alarm.wish, alarm.done) = (Wish::Absent, None);
             alarm.version += 1;
         }

@@ -5,4 +5,5 @@
     reason = "every test file compiles this for itself and uses its own part of it"
 )]
 
+pub(crate) mod cluster;
 pub(crate) mod postgres;

@@ -269,7 +269,8 @@ pub struct Owned {
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Writes down that this claim is about to be created. A compare-and-swap on its identity and incarnation: of
-    /// two brokers, or of one before and after a crash, one is [`Permission::Granted`].
+    /// two brokers, or of one before and after a crash, one is [`Permission::Granted`]. A claim that may be resent
+    /// renews what is written there.
     ///
     /// An error means that nothing is known to be written, and nothing may be created.
     async fn creating(&self, claim: &Claim) -> Result<Permission>;

@@ -264,14 +264,12 @@ async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, 
     }
     adapter.validate(spec)?;
     let mut claim = claim.clone();
-    if !claim.settling {
-        if claim.id.take().is_some() || *was_ready {
-            // What was there is gone for good; its token may still answer for it.
-            claim.incarnation += 1;
-        }
-        if journal.creating(&claim).await? == Permission::Settling {
-            return Ok(settling(&claim));
-        }
+    if !claim.settling && (claim.id.take().is_some() || *was_ready) {
+        // What was there is gone for good; its token may still answer for it.
+        claim.incarnation += 1;
+    }
+    if journal.creating(&claim).await? == Permission::Settling {
+        return Ok(settling(&claim));
     }
     let created = match tokio::time::timeout(send_deadline, adapter.create(&claim, spec)).await {
         Ok(created) => created?,

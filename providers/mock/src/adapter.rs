@@ -1,62 +1,27 @@
-//! One adapter for every kind: what the kinds differ in is their [`Shape`].
+//! One adapter for every kind: what the kinds differ in is their shape.
 
-use std::{collections::HashMap, fmt::Debug, marker::PhantomData, time::Duration};
+use std::{collections::HashMap, marker::PhantomData, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mooring_provider::{
     Account, Adapter, Bindings, Capability, Change, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId,
-    Kind, Owned, Owner, Phase, Receipt, Result, Sighting, spec::Common, tag,
+    Kind, Owned, Owner, Phase, Receipt, Result, Sighting, tag,
 };
-use schemars::JsonSchema;
 use secrecy::ExposeSecret;
-use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Cloud,
-    call::{Call, Op, operation},
+    call::{Call, Op},
     clock::after,
     config::MockConfig,
-    resource::{Busy, Login, Resource, Settings, digest},
+    resource::{Busy, Login, Resource},
+    shape::{Shape, error, make},
     validate::Check,
-    world::{Spent, World},
+    world::{SHARED_NETWORK, World},
 };
 
-/// What is particular to a kind.
-pub(crate) trait Shape: Debug + Send + Sync + 'static {
-    type Spec: Clone + Debug + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
-    const KIND: Kind;
-    /// Its create honours a client token.
-    const TOKENS: bool = false;
-    /// Its names are unique in the account.
-    const UNIQUE_NAMES: bool = false;
-    const ACCOUNTS: bool = false;
-    const PARKS: bool = false;
-
-    fn common(spec: &Self::Spec) -> &Common;
-    fn settings(settings: &Settings) -> Option<&Self::Spec>;
-    fn check(spec: &Self::Spec, check: &Check) -> Result<()>;
-    /// What a new resource is set to, and where it can be reached.
-    fn begin(spec: &Self::Spec, claim: &Claim, serial: u64) -> (Settings, String);
-    /// How long it takes to make one.
-    fn making(config: &MockConfig) -> Duration {
-        config.quick()
-    }
-    fn differences(spec: &Self::Spec, is: &Self::Spec, resource: &Resource, drift: &mut Drift);
-    /// Closes one difference, and says for how long that keeps the resource busy.
-    fn close(field: &str, spec: &Self::Spec, settings: &mut Settings, config: &MockConfig) -> Duration;
-    fn bindings(is: &Self::Spec, resource: &Resource) -> Bindings;
-    /// Why it cannot be deleted now.
-    fn obstacle(_resource: &Resource, _world: &World, _now: Timestamp) -> Option<(String, &'static str)> {
-        None
-    }
-    /// Whether a protection has to be lifted before it can be deleted.
-    fn protection(_settings: &mut Settings) -> Option<&mut bool> {
-        None
-    }
-    /// Closes it to everybody.
-    fn shut(_settings: &mut Settings) {}
-}
+const NOT_FOUND: &str = "NotFound";
 
 /// A connection to a cloud.
 #[derive(Debug, Clone)]
@@ -123,8 +88,9 @@ impl<S: Shape> MockAdapter<S> {
     ) -> Result<Receipt> {
         let wanted = id.clone();
         self.call(op, Some(id.as_str()), 1, move |world, now, config| {
-            let gone = || error::<S>(op, ErrorKind::Busy, format!("{wanted} does not exist"), "NotFound");
+            let gone = || error::<S>(op, ErrorKind::Busy, format!("{wanted} does not exist"), NOT_FOUND);
             let resource = world.get(&wanted).ok_or_else(gone)?;
+            protect_shared::<S>(op, &wanted)?;
             match resource.phase(now) {
                 Phase::Busy(with) => Err(error::<S>(
                     op,
@@ -144,10 +110,6 @@ impl<S: Shape> MockAdapter<S> {
         .await?;
         Ok(Receipt::default())
     }
-}
-
-pub(crate) fn error<S: Shape>(op: Op, kind: ErrorKind, message: impl Into<String>, code: &str) -> Error {
-    Error::new(kind, operation(Some(S::KIND), op), message).with_code(code)
 }
 
 #[async_trait]
@@ -306,20 +268,23 @@ impl<S: Shape> Adapter for MockAdapter<S> {
         let id = state.resource.id.clone();
         let mut settings = state.resource.settings.clone();
         if S::protection(&mut settings).is_some_and(|protected| *protected) {
-            return self
-                .edit(Op::Update, &id, |resource, _, _| {
-                    S::protection(&mut resource.settings)
-                        .into_iter()
-                        .for_each(|protected| *protected = false);
-                    Ok(())
-                })
-                .await;
+            let lifted = self.edit(Op::Update, &id, |resource, _, _| {
+                S::protection(&mut resource.settings)
+                    .into_iter()
+                    .for_each(|protected| *protected = false);
+                Ok(())
+            });
+            return match lifted.await {
+                Err(error) if error.code() == Some(NOT_FOUND) => Ok(Receipt::default()),
+                lifted => lifted,
+            };
         }
         let wanted = id.clone();
         self.call(Op::Delete, Some(id.as_str()), 1, move |world, now, config| {
             let Some(found) = world.get(&wanted).filter(|found| found.gone_at.is_none()) else {
                 return Ok(());
             };
+            protect_shared::<S>(Op::Delete, &wanted)?;
             let mut settings = found.settings.clone();
             if S::protection(&mut settings).is_some_and(|protected| *protected) {
                 let message = format!("{wanted} is protected against deletion");
@@ -371,6 +336,15 @@ impl<S: Shape> Adapter for MockAdapter<S> {
         }
         self.edit(Op::Unpark, &state.resource.id, |resource, _, _| {
             resource.tags.remove(tag::PARKED_UNTIL);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn adopt(&self, claim: &Claim, state: &State) -> Result<Receipt> {
+        let tags = claim.owner.tags();
+        self.edit(Op::Adopt, &state.resource.id, move |resource, _, _| {
+            resource.tags.extend(tags.map(|(name, value)| (name.to_owned(), value)));
             Ok(())
         })
         .await
@@ -437,95 +411,17 @@ fn sighting(found: &[&Resource], now: Timestamp) -> Sighting<State> {
     }
 }
 
-fn make<S: Shape>(
-    world: &mut World,
-    now: Timestamp,
-    config: &MockConfig,
-    claim: &Claim,
-    spec: &S::Spec,
-) -> Result<ExternalId> {
-    let fail = |kind, message: String, code| Err(error::<S>(Op::Create, kind, message, code));
-    let token = format!("{}/{}", S::KIND, claim.token());
-    let parameters = digest(&[&claim.name, &serde_json::to_string(spec).unwrap_or_default()]);
-    if S::TOKENS
-        && let Some(spent) = world.spent(&token)
-    {
-        return match spent.parameters == parameters {
-            true => Ok(spent.id.clone()),
-            false => fail(
-                ErrorKind::InvalidSpec,
-                format!("the client token of `{}` was used with other parameters", claim.name),
-                "IdempotentParameterMismatch",
-            ),
-        };
+/// The network that everybody shares belongs to nobody who calls.
+fn protect_shared<S: Shape>(op: Op, id: &ExternalId) -> Result<()> {
+    match id.as_str() {
+        SHARED_NETWORK => Err(error::<S>(
+            op,
+            ErrorKind::PermissionDenied,
+            format!("{id} is shared and cannot be changed"),
+            "Forbidden",
+        )),
+        _ => Ok(()),
     }
-    if S::UNIQUE_NAMES
-        && let Some(holder) = world.of(S::KIND).find(|other| other.name == claim.name)
-    {
-        return match holder.owner().is_some_and(|owner| owner == claim.owner) {
-            true if holder.gone_at.is_none() => Ok(holder.id.clone()),
-            true => fail(
-                ErrorKind::Busy,
-                format!("`{}` is being deleted", claim.name),
-                "AlreadyExists",
-            ),
-            false => fail(
-                ErrorKind::NotOwned,
-                format!(
-                    "{} holds the name `{}` and is not ours; rename or remove it",
-                    holder.id, claim.name
-                ),
-                "AlreadyExists",
-            ),
-        };
-    }
-    let count = world.of(S::KIND).count();
-    if let Some(quota) = config.quota.get(&S::KIND).filter(|quota| count >= **quota as usize) {
-        let message = format!(
-            "all {quota} {} of account `{}` are used; remove one or have the quota raised",
-            S::KIND,
-            config.account
-        );
-        return fail(ErrorKind::QuotaExceeded, message, "QuotaExceeded");
-    }
-    let serial = world.next_serial();
-    let (settings, host) = S::begin(spec, claim, serial);
-    let id = ExternalId::new(format!(
-        "{}-{}",
-        S::KIND,
-        &digest(&[&config.account, &serial.to_string()])[..12]
-    ));
-    let mut tags = S::common(spec).tags.clone();
-    tags.extend(claim.owner.tags().map(|(name, value)| (name.to_owned(), value)));
-    let mut resource = Resource::foreign(id.clone(), &claim.name, settings, serial, now);
-    (resource.tags, resource.host) = (tags, host);
-    resource.visible_at = after(now, config.invisible_for.get());
-    resource.busy = Some(Busy {
-        with: "being created".into(),
-        until: after(now, S::making(config)),
-    });
-    if let Some(network) = resource.network()
-        && world
-            .get(&ExternalId::new(network))
-            .is_none_or(|found| found.kind != Kind::Vpc)
-    {
-        let message = format!(
-            "network.id: no network `{network}` in account `{}`; name one that exists",
-            config.account
-        );
-        return fail(ErrorKind::InvalidSpec, message, "InvalidVpcId.NotFound");
-    }
-    world.put(resource);
-    if S::TOKENS {
-        world.spend(
-            token,
-            Spent {
-                parameters,
-                id: id.clone(),
-            },
-        );
-    }
-    Ok(id)
 }
 
 fn cannot<S: Shape>(op: Op, what: &str) -> Error {

@@ -16,13 +16,14 @@ pub enum Op {
     Delete,
     Park,
     Unpark,
+    Adopt,
     EnsureAccount,
     DropAccount,
 }
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Check,
         Self::Observe,
         Self::Inventory,
@@ -31,6 +32,7 @@ impl Op {
         Self::Delete,
         Self::Park,
         Self::Unpark,
+        Self::Adopt,
         Self::EnsureAccount,
         Self::DropAccount,
     ];
@@ -112,6 +114,7 @@ pub(crate) fn operation(kind: Option<Kind>, op: Op) -> &'static str {
                 Op::Delete => concat!($kind, ".delete"),
                 Op::Park => concat!($kind, ".park"),
                 Op::Unpark => concat!($kind, ".unpark"),
+                Op::Adopt => concat!($kind, ".adopt"),
                 Op::EnsureAccount => concat!($kind, ".ensureAccount"),
                 Op::DropAccount => concat!($kind, ".dropAccount"),
             }

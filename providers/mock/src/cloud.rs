@@ -186,6 +186,11 @@ impl Inner {
         Ok(answer)
     }
 
+    /// When the last effect happens that is under way.
+    pub(crate) fn last_late(&self) -> Option<Timestamp> {
+        self.late.iter().map(|late| late.due).max()
+    }
+
     /// Writes a call down and says what goes wrong with it.
     fn judge(&mut self, admitted: bool, mut call: Call) -> Result<(u64, Option<Fault>)> {
         let name = operation(call.kind, call.op);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use mooring_provider::{Access, ExternalId, Kind, Owner, Phase, Provider};
+use mooring_provider::{Access, ExternalId, Kind, Owner, Phase, Provider, tag};
 
 use crate::{
     Call, Cloud, Counters, Fault, FaultPlan, MockConfig, MockProvider, Op, Resource, resource::Settings, world::World,
@@ -52,9 +52,11 @@ impl Cloud {
 
     /// Everything that carries the owner's identity, whoever's it is.
     pub fn owned(&self, owner: &Owner) -> Vec<Resource> {
-        let mut all = self.list();
-        all.retain(|resource| resource.owner().is_some_and(|other| other.identity == owner.identity));
-        all
+        let identity = owner.identity.as_str();
+        self.with(|world, _| {
+            let carries = |resource: &&Resource| resource.tags.get(tag::IDENTITY).is_some_and(|is| is == identity);
+            world.all().filter(carries).cloned().collect()
+        })
     }
 
     /// The rows of a database or the lines of a log store; `None` when it is not there.
@@ -146,11 +148,25 @@ impl Cloud {
         self.lock().counters
     }
 
-    /// How long until nothing is under way any more: no creation, no change, no deletion, nothing invisible.
+    /// The identities of which there ever were two at a time in this process, whoever made them.
+    pub fn doubled(&self) -> Vec<String> {
+        self.with(|world, _| world.doubled().cloned().collect())
+    }
+
+    /// How long until nothing is under way any more: no creation, no change, no deletion, no late call, nothing
+    /// invisible.
     pub fn unrest(&self) -> Duration {
-        self.with(|world, now| {
-            let until = world.all().flat_map(Resource::appointments).max().unwrap_or(now);
+        let mut inner = self.lock();
+        let late = inner.last_late();
+        let until = inner.with("mock.control", |world, now, _| {
+            let until = world
+                .all()
+                .flat_map(Resource::appointments)
+                .chain(late)
+                .max()
+                .unwrap_or(now);
             Duration::try_from(until.duration_since(now)).unwrap_or_default()
-        })
+        });
+        until.expect("the state file can be used")
     }
 }

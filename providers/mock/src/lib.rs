@@ -19,6 +19,7 @@ mod control;
 mod kinds;
 mod provider;
 mod resource;
+mod shape;
 mod store;
 mod validate;
 mod world;

@@ -1,6 +1,6 @@
 //! The file that keeps a cloud when its process ends.
 //!
-//! A line per change, so that a write costs what it changes and not what there is. A torn last line is what a killed
+//! A line per call, so that a write costs what it changes and not what there is. A torn last line is what a killed
 //! process did not finish, and is cut off. When most lines are of the past the file is written anew beside itself and
 //! renamed. A lock file beside it makes processes take turns.
 
@@ -34,7 +34,7 @@ pub(crate) struct Store {
 #[derive(Serialize, Deserialize)]
 struct Line {
     at: Timestamp,
-    change: Entry,
+    changes: Vec<Entry>,
 }
 
 impl Store {
@@ -62,6 +62,7 @@ impl Store {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         self.catch_up(world, clock)
+            .or_else(|error| self.lock.unlock().and(Err(error)))
     }
 
     fn catch_up(&mut self, world: &mut World, clock: &mut Clock) -> io::Result<()> {
@@ -98,7 +99,7 @@ impl Store {
                 )
             })?;
             clock.not_before(line.at);
-            world.apply(line.change);
+            line.changes.into_iter().for_each(|change| world.apply(change));
             self.offset += text.len() as u64;
             self.lines += 1;
             text.clear();
@@ -132,7 +133,7 @@ impl Store {
             beside.push(".new");
             let file = private().create(true).write(true).truncate(true).open(&beside)?;
             (self.offset, self.lines) = (0, 0);
-            self.append(&file, &world.snapshot(), at)?;
+            self.append(&file, world.snapshot(), at)?;
             std::fs::rename(&beside, &self.path)?;
             self.inode = file.metadata()?.ino();
             return Ok(());
@@ -140,18 +141,15 @@ impl Store {
         let mut file = private().create(true).write(true).truncate(false).open(&self.path)?;
         file.seek(SeekFrom::Start(self.offset))?;
         self.inode = file.metadata()?.ino();
-        self.append(&file, &changes, at)
+        self.append(&file, changes, at)
     }
 
-    fn append(&mut self, mut file: &File, changes: &[Entry], at: Timestamp) -> io::Result<()> {
-        let mut text = Vec::new();
-        for change in changes {
-            serde_json::to_writer(&mut text, &serde_json::json!({"at": at, "change": change}))?;
-            text.push(b'\n');
-        }
+    fn append(&mut self, mut file: &File, changes: Vec<Entry>, at: Timestamp) -> io::Result<()> {
+        let mut text = serde_json::to_vec(&Line { at, changes })?;
+        text.push(b'\n');
         file.write_all(&text)?;
         self.offset += text.len() as u64;
-        self.lines += changes.len();
+        self.lines += 1;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use mooring_provider::{
     ExternalId, Kind,
     spec::{Common, Egress, Network, Subnet, Vpc},
+    tag,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,7 @@ pub(crate) struct World {
     serial: u64,
     changed: BTreeSet<ExternalId>,
     spent: Vec<String>,
+    doubled: BTreeSet<String>,
 }
 
 /// A client token that was used. It goes on answering for its resource, even for one that is gone.
@@ -52,12 +54,17 @@ impl World {
             serial: 0,
             changed: BTreeSet::new(),
             spent: Vec::new(),
+            doubled: BTreeSet::new(),
         }
     }
 
     pub(crate) fn next_serial(&mut self) -> u64 {
         self.serial += 1;
         self.serial
+    }
+
+    pub(crate) fn doubled(&self) -> impl Iterator<Item = &String> {
+        self.doubled.iter()
     }
 
     pub(crate) fn serial(&self) -> u64 {
@@ -74,7 +81,13 @@ impl World {
         Some(resource)
     }
 
+    /// Adds a resource, and notes when that makes two of one identity.
     pub(crate) fn put(&mut self, resource: Resource) {
+        let identity = resource.tags.get(tag::IDENTITY);
+        let twin = |other: &Resource| other.gone_at.is_none() && other.tags.get(tag::IDENTITY) == identity;
+        if let Some(identity) = identity.filter(|_| self.of(resource.kind).any(twin)) {
+            self.doubled.insert(identity.clone());
+        }
         self.changed.insert(resource.id.clone());
         self.resources.insert(resource.id.clone(), resource);
     }

@@ -12,18 +12,18 @@ use crate::{
     engine::problem::{Problem, did_you_mean, listed, reason},
 };
 
-/// The schema of the spec of each of our kinds.
+/// The schema of `spec`, by kind.
 static SPECS: LazyLock<HashMap<String, Json>> = LazyLock::new(|| {
-    let spec = |crd: &CustomResourceDefinition| {
-        let schema = crd.spec.versions[0].schema.as_ref()?.open_api_v3_schema.as_ref();
-        Some(serde_json::to_value(schema).expect("a schema is JSON")["properties"]["spec"].take())
+    let spec = |crd: CustomResourceDefinition| {
+        let schema = crd.spec.versions[0]
+            .schema
+            .as_ref()
+            .and_then(|schema| schema.open_api_v3_schema.as_ref());
+        let mut json = serde_json::to_value(schema).expect("a schema is JSON");
+        (crd.spec.names.kind, json["properties"]["spec"].take())
     };
-    let of = |crd: CustomResourceDefinition| Some((crd.spec.names.kind.clone(), spec(&crd)?));
-    api::crds().into_iter().filter_map(of).collect()
+    api::crds().into_iter().map(spec).collect()
 });
-
-/// The members of a CloudResource's spec.
-static SPEC: LazyLock<&Json> = LazyLock::new(|| &SPECS["CloudResource"]["properties"]);
 
 static PATTERNS: LazyLock<HashMap<String, Regex>> = LazyLock::new(|| {
     fn collect(schema: &Json, into: &mut HashMap<String, Regex>) {
@@ -42,22 +42,30 @@ static PATTERNS: LazyLock<HashMap<String, Regex>> = LazyLock::new(|| {
     patterns
 });
 
-/// What is wrong with the spec of one of our kinds (`Environment`), as far as its schema knows.
-pub fn check_spec(kind: &str, spec: &Json) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if let Some(schema) = SPECS.get(kind) {
-        any("spec", schema, spec, true, &mut problems);
-    }
-    problems
-}
-
 /// What is wrong with the properties of a trait. `whole` is false for properties that are merged into others, which
 /// need not be complete.
 pub(crate) fn check(declares: Declares, properties: &Map<String, Json>, whole: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let schema = &SPEC[declares.as_str()];
+    let schema = &SPECS["CloudResource"]["properties"][declares.as_str()];
     object("", schema, properties, whole, &mut problems);
     problems
+}
+
+/// What is wrong with the `spec` of one of our own kinds, as an API server would say it. `None` if the kind is not ours.
+pub fn check_document(kind: &str, spec: &Json) -> Option<Vec<Problem>> {
+    let schema = SPECS.get(kind)?;
+    let mut problems = Vec::new();
+    any("spec", schema, spec, true, &mut problems);
+    let members: Vec<&str> = match kind {
+        "CloudResource" => Declares::ALL.map(Declares::as_str).into(),
+        "ProviderConfig" => api::PROVIDERS.into(),
+        _ => return Some(problems),
+    };
+    if members.iter().filter(|member| spec.get(**member).is_some()).count() != 1 {
+        let message = format!("exactly one of {} must be set", listed(members));
+        problems.push(Problem::new(reason::INVALID_SPEC, message).field("spec"));
+    }
+    Some(problems)
 }
 
 fn problem(field: &str, value: &Json, message: impl Into<String>) -> Problem {
@@ -127,13 +135,12 @@ fn any(path: &str, schema: &Json, value: &Json, whole: bool, problems: &mut Vec<
                 any(&format!("{path}[{index}]"), &schema["items"], item, true, problems);
             }
         }
-        (Some("boolean"), Json::Bool(_)) => {}
         (Some("integer"), Json::Number(number)) if number.is_i64() || number.is_u64() => {
             if let Some(message) = range(schema, number.as_f64().unwrap_or_default()) {
                 wrong(message);
             }
         }
-        (Some("number"), Json::Number(_)) => {}
+        (Some("boolean"), Json::Bool(_)) | (Some("number"), Json::Number(_)) => {}
         (Some("string"), Json::String(text)) => {
             if let Some(message) = string(schema, text) {
                 wrong(message);

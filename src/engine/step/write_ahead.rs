@@ -30,7 +30,6 @@ pub(super) struct Intents<'a> {
     engine: &'a Engine,
     adapter: &'a Metered,
     record: &'a Record,
-    memory: Memory,
     spec_hash: &'a str,
     front: &'a dyn WriteAhead,
     written: Mutex<Option<(Memory, bool)>>,
@@ -41,7 +40,6 @@ impl<'a> Intents<'a> {
         engine: &'a Engine,
         adapter: &'a Metered,
         record: &'a Record,
-        memory: &Memory,
         spec_hash: &'a str,
         front: &'a dyn WriteAhead,
     ) -> Self {
@@ -49,7 +47,6 @@ impl<'a> Intents<'a> {
             engine,
             adapter,
             record,
-            memory: memory.clone(),
             spec_hash,
             front,
             written: Mutex::default(),
@@ -61,7 +58,7 @@ impl<'a> Intents<'a> {
         self.lock().as_ref().map(|(memory, _)| memory.clone())
     }
 
-    /// Whether this step was granted the create.
+    /// Whether this step was granted a create that nobody sent before, so that its failure may settle the matter.
     pub(super) fn granted(&self) -> bool {
         self.lock().as_ref().is_some_and(|(_, granted)| *granted)
     }
@@ -87,7 +84,7 @@ impl Journal for Intents<'_> {
             intent: Some(intent.clone()),
             was_ready: false,
             missing_since: None,
-            applied: self.memory.applied.clone(),
+            applied: None,
         };
         if self.front.write(&memory).await? == Permission::Settling {
             return Ok(Permission::Settling);
@@ -97,13 +94,21 @@ impl Journal for Intents<'_> {
             memory: memory.clone(),
             ..self.record.clone()
         };
+        // An intent that is sent again is renewed: its effect may show as late as that of a new one. Who else renews
+        // it sends the same token.
+        let stale = if claim.resend {
+            now
+        } else {
+            now - self.adapter.capability().grace()
+        };
         let permission = self
             .engine
             .ledger()
-            .creating(&record, &intent, now - self.adapter.capability().grace())
+            .creating(&record, &intent, stale)
             .await
             .map_err(unwritten)?;
-        *self.lock() = Some((memory, permission == Permission::Granted));
+        // What was sent before may have had its effect, whatever becomes of sending it again.
+        *self.lock() = Some((memory, permission == Permission::Granted && !claim.resend));
         Ok(permission)
     }
 }

@@ -47,7 +47,10 @@ pub(crate) async fn a_young_intent_is_not_taken_over(ledger: Arc<dyn Ledger>) {
 pub(crate) async fn what_was_made_is_not_made_again(ledger: Arc<dyn Ledger>) {
     let id = ExternalId::new("rm-1");
     ledger.creating(&record("a"), &intent(0, at(0)), at(-60)).await.unwrap();
-    ledger.concluded(&identity("a"), 0, Some(&id)).await.unwrap();
+    ledger
+        .concluded(&identity("a"), &intent(0, at(0)), Some(&id))
+        .await
+        .unwrap();
     let made = memory(&ledger, "a").await;
     assert_eq!(
         made,
@@ -84,7 +87,13 @@ pub(crate) async fn what_was_made_is_not_made_again(ledger: Arc<dyn Ledger>) {
 
 pub(crate) async fn what_made_nothing_may_be_tried_again(ledger: Arc<dyn Ledger>) {
     ledger.creating(&record("a"), &intent(0, at(0)), at(-60)).await.unwrap();
-    ledger.concluded(&identity("a"), 0, None).await.unwrap();
+    // Somebody who was late concludes an intent that is not the one written down.
+    ledger
+        .concluded(&identity("a"), &intent(0, at(-90)), None)
+        .await
+        .unwrap();
+    assert_eq!(memory(&ledger, "a").await.intent, Some(intent(0, at(0))));
+    ledger.concluded(&identity("a"), &intent(0, at(0)), None).await.unwrap();
     assert_eq!(memory(&ledger, "a").await, Memory::default());
     assert_eq!(
         granted_of_sixteen(from_ref(&ledger), intent(0, at(1)), at(-60)).await,
@@ -94,7 +103,10 @@ pub(crate) async fn what_made_nothing_may_be_tried_again(ledger: Arc<dyn Ledger>
 
 pub(crate) async fn a_conclusion_of_another_incarnation_changes_nothing(ledger: Arc<dyn Ledger>) {
     let id = ExternalId::new("late");
-    ledger.concluded(&identity("a"), 0, Some(&id)).await.unwrap();
+    ledger
+        .concluded(&identity("a"), &intent(0, at(0)), Some(&id))
+        .await
+        .unwrap();
     assert_eq!(ledger.get(&identity("a")).await.unwrap(), None);
     ledger.put(&full("a")).await.unwrap();
     assert_eq!(
@@ -105,7 +117,10 @@ pub(crate) async fn a_conclusion_of_another_incarnation_changes_nothing(ledger: 
     assert_eq!(before.intent, Some(intent(4, at(0))));
     for made in [None, Some(&id)] {
         for incarnation in [2, 3] {
-            ledger.concluded(&identity("a"), incarnation, made).await.unwrap();
+            ledger
+                .concluded(&identity("a"), &intent(incarnation, at(0)), made)
+                .await
+                .unwrap();
             assert_eq!(memory(&ledger, "a").await, before);
         }
     }
@@ -124,7 +139,10 @@ pub(crate) async fn a_new_incarnation_starts_with_a_clean_memory(ledger: Arc<dyn
     };
     assert_eq!(memory(&ledger, "a").await, begun);
     let id = ExternalId::new("rm-2");
-    ledger.concluded(&identity("a"), 4, Some(&id)).await.unwrap();
+    ledger
+        .concluded(&identity("a"), &intent(4, at(0)), Some(&id))
+        .await
+        .unwrap();
     let expected = Memory {
         incarnation: 4,
         external_id: Some(id.clone()),
@@ -145,7 +163,10 @@ pub(crate) async fn a_new_incarnation_starts_with_a_clean_memory(ledger: Arc<dyn
         })
         .await
         .unwrap();
-    ledger.concluded(&identity("a"), 4, Some(&id)).await.unwrap();
+    ledger
+        .concluded(&identity("a"), &intent(4, at(0)), Some(&id))
+        .await
+        .unwrap();
     assert_eq!(memory(&ledger, "a").await, learned);
 }
 
@@ -186,7 +207,7 @@ pub(crate) async fn a_creation_makes_what_is_gone_findable(ledger: Arc<dyn Ledge
         let found = ledger.of_key(&record.owner.cluster, &record.owner.key).await.unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].standing, expected);
-        ledger.concluded(&identity("a"), 0, None).await.unwrap();
+        ledger.concluded(&identity("a"), &intent(0, at(0)), None).await.unwrap();
     }
     assert_eq!(ledger.prune(Timestamp::MAX).await.unwrap(), 0);
     // Gone once more, it is gone since then, not since the first time.
@@ -197,7 +218,7 @@ pub(crate) async fn a_creation_makes_what_is_gone_findable(ledger: Arc<dyn Ledge
     ledger.put(&gone).await.unwrap();
     let between = Timestamp::now();
     ledger.creating(&record, &intent(0, at(0)), at(-60)).await.unwrap();
-    ledger.concluded(&identity("a"), 0, None).await.unwrap();
+    ledger.concluded(&identity("a"), &intent(0, at(0)), None).await.unwrap();
     ledger.put(&gone).await.unwrap();
     assert_eq!(ledger.prune(between).await.unwrap(), 0);
     assert_eq!(

@@ -9,9 +9,9 @@ use mooring_provider::{
 use secrecy::SecretString;
 
 use crate::{
-    adapter::Shape,
     config::MockConfig,
     resource::{Resource, Settings, digest},
+    shape::Shape,
     validate::Check,
 };
 

@@ -12,9 +12,9 @@ use mooring_provider::{
 };
 
 use crate::{
-    adapter::Shape,
     config::MockConfig,
     resource::{Resource, Settings},
+    shape::Shape,
     validate::Check,
 };
 

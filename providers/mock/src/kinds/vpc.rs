@@ -9,9 +9,9 @@ use mooring_provider::{
 };
 
 use crate::{
-    adapter::Shape,
     config::MockConfig,
     resource::{Resource, Settings},
+    shape::Shape,
     validate::{Check, prefix},
     world::World,
 };
@@ -109,6 +109,10 @@ impl Shape for Vpc {
                 network.security_group.unwrap_or_default().into(),
             ),
         ])
+    }
+
+    fn shared(spec: &spec::Vpc) -> Option<&str> {
+        spec.shared.as_ref()?.id.as_deref()
     }
 
     fn obstacle(resource: &Resource, world: &World, _: Timestamp) -> Option<(String, &'static str)> {

@@ -1,0 +1,520 @@
+//! A CloudResource that is to go.
+//!
+//! Works on the metadata and the status alone: a spec that cannot be read, an Environment, an Application or a
+//! namespace that is gone must not strand what was made. What is known of it is looked for in the status, then in the
+//! ledger, then in the tags at the provider. What becomes of its data is what its Environment says or said last; if
+//! nobody knows any more, data is retained and everything else is deleted.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::controller::Action,
+};
+use mooring_provider::{ExternalId, Identity, Key, Kind, Owner, reason};
+use serde_json::json;
+
+use super::{
+    Failure, Remains,
+    approval::{self, Approvals},
+    dereference, place_named,
+    present::finish,
+    recent::Recent,
+    relations, secret,
+    status::{self, Told},
+    validate,
+};
+use crate::{
+    api::{CloudResource, CloudResourceStatus, RetainedStanding, condition, names, properties::DeletionPolicy},
+    engine::{Done, Job, Next, Want, declare::Declaration},
+    ledger::{Memory, Record, Standing},
+    operator::{Context, retained},
+};
+
+/// How often it is looked whether what is waited for is over, if nothing wakes it before.
+const WAITING: Duration = Duration::from_secs(10);
+
+/// Everything that is known of what is to go.
+struct Going<'a> {
+    context: &'a Context,
+    recent: &'a Recent,
+    remains: &'a Remains,
+    identity: Option<Identity>,
+    record: Option<Record>,
+    key: Key,
+    kind: Option<Kind>,
+}
+
+/// Takes the next step of a teardown.
+pub(super) async fn reconcile(context: &Context, recent: &Recent, remains: &Remains) -> Result<Action, Failure> {
+    if !remains
+        .meta
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|name| name == names::FINALIZER)
+    {
+        return Ok(Action::await_change());
+    }
+    let identity = remains.annotation(names::IDENTITY).map(Identity::new);
+    let mut record = match &identity {
+        Some(identity) => context.engine.ledger().get(identity).await?,
+        None => None,
+    };
+    if record.as_ref().is_some_and(|record| !remains.is_of(&record.owner.key)) {
+        // An identity that was copied: what it names is another declaration's.
+        record = None;
+        let nothing = Going {
+            context,
+            recent,
+            remains,
+            identity: None,
+            record,
+            key: remains.key(None),
+            kind: None,
+        };
+        return nothing.let_go().await;
+    }
+    let key = remains.key(record.as_ref());
+    let kind = remains.kind().or_else(|| record.as_ref().map(|record| record.kind));
+    Going {
+        context,
+        recent,
+        remains,
+        identity,
+        record,
+        key,
+        kind,
+    }
+    .step()
+    .await
+}
+
+impl Going<'_> {
+    fn status(&self) -> &CloudResourceStatus {
+        &self.remains.status
+    }
+
+    fn provider(&self) -> Option<String> {
+        let of_record = || self.record.as_ref().map(|record| record.provider.clone());
+        self.status().provider.clone().or_else(of_record)
+    }
+
+    fn environment(&self) -> Option<String> {
+        let of_record = || {
+            self.record
+                .as_ref()
+                .map(|record| record.environment.clone())
+                .filter(|name| !name.is_empty())
+        };
+        self.status().environment.clone().or_else(of_record)
+    }
+
+    fn memory(&self) -> Memory {
+        self.status().memory.clone()
+    }
+
+    fn external_id(&self) -> Option<ExternalId> {
+        let of_record = || self.record.as_ref()?.memory.external_id.clone();
+        self.status().memory.external_id.clone().or_else(of_record)
+    }
+
+    async fn step(&mut self) -> Result<Action, Failure> {
+        if let Some(identity) = &self.identity {
+            let (environment, provider) = (self.environment(), self.provider());
+            let approvals = Approvals::of(self.context, identity, environment.as_deref(), provider.as_deref());
+            if approvals.abandon() {
+                return self.abandon().await;
+            }
+        }
+        if let Some(told) = self.consumers() {
+            return self.wait(told, WAITING).await;
+        }
+        if let Some(told) = self.dependents() {
+            return self.wait(told, WAITING).await;
+        }
+        if self.remains.is_bind() {
+            return self.bind().await;
+        }
+        let nothing_made = self.identity.is_none() && self.record.is_none() && self.external_id().is_none();
+        let is_gone = self
+            .record
+            .as_ref()
+            .is_some_and(|record| record.standing == Standing::Gone)
+            && self.status().memory.intent.is_none();
+        if nothing_made || is_gone && self.status().memory.incarnation <= self.incarnation() {
+            return self.let_go().await;
+        }
+        self.provider_step().await
+    }
+
+    fn incarnation(&self) -> u32 {
+        self.record.as_ref().map_or(0, |record| record.memory.incarnation)
+    }
+
+    fn released(&self) -> bool {
+        relations::is_released(self.context, &self.remains.meta)
+    }
+
+    fn until(&self) -> String {
+        let since = self
+            .remains
+            .meta
+            .deletion_timestamp
+            .as_ref()
+            .map_or_else(Timestamp::now, |since| since.0);
+        let until = since
+            .saturating_add(self.context.options.patience)
+            .unwrap_or(Timestamp::MAX);
+        let until = until.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let release = names::RELEASE;
+        format!("it goes on without them at {until}, or at once with the annotation {release}=true")
+    }
+
+    fn consumers(&self) -> Option<Told> {
+        let consumers = &self.status().consumers;
+        if consumers.is_empty() || self.released() {
+            return None;
+        }
+        let list: Vec<_> = consumers
+            .iter()
+            .map(|one| format!("{} {}", one.kind, one.name))
+            .collect();
+        let message = format!(
+            "{} still use it and are being unbound; {}",
+            list.join(", "),
+            self.until()
+        );
+        Some(Told::yes("WaitingForConsumers", message))
+    }
+
+    fn dependents(&self) -> Option<Told> {
+        if self.released() {
+            return None;
+        }
+        let target_gone = |bind: &relations::Relative| {
+            // A bind whose own consumers are gone goes by itself once its target goes.
+            bind.declaration.declares.kind().is_none() && bind.is_deleting() && bind.status().consumers.is_empty()
+        };
+        let list: Vec<_> = relations::dependents(self.context, &self.key)
+            .iter()
+            .filter(|other| !target_gone(other))
+            .map(|other| format!("{}/{}", other.key().namespace, other.object.name_any()))
+            .collect();
+        if list.is_empty() {
+            return None;
+        }
+        let message = format!("{} must go first: delete them; {}", list.join(", "), self.until());
+        Some(Told::yes("WaitingForDependents", message))
+    }
+
+    /// A bind goes once its account is dropped, which is its target's to do, or its target goes itself.
+    async fn bind(&self) -> Result<Action, Failure> {
+        let declaration = self
+            .remains
+            .spec
+            .as_ref()
+            .and_then(|spec| Declaration::from_spec(&self.key.namespace, spec));
+        let target = declaration.and_then(|declaration| relations::target(self.context, &declaration)?.1);
+        let target = target.filter(|target| !target.is_deleting() && !self.released());
+        let identity = target
+            .as_ref()
+            .and_then(|target| target.object.annotations().get(names::IDENTITY).cloned());
+        if let Some(identity) = identity {
+            let told = self.context.engine.ledger().told(&Identity::new(identity)).await?;
+            if told.contains_key(&super::account::of_bind(&self.key)) {
+                let message = format!("its account is being dropped at the target; {}", self.until());
+                return self.wait(Told::yes("Revoking", message), Duration::from_secs(1)).await;
+            }
+        }
+        self.let_go().await
+    }
+
+    /// Only what was declared knows what to delete; what exists already is let go as it is.
+    fn existing(&self) -> Option<ExternalId> {
+        let of_record = self.record.as_ref().filter(|record| record.existing);
+        if let Some(record) = of_record {
+            return record.memory.external_id.clone();
+        }
+        let (_, properties) = self.remains.spec.as_ref()?.declares()?;
+        let id = properties.get("existing")?["id"].as_str().map(ExternalId::new)?;
+        Some(id)
+    }
+
+    async fn provider_step(&mut self) -> Result<Action, Failure> {
+        let engine = &self.context.engine;
+        let Some(identity) = self
+            .identity
+            .clone()
+            .or_else(|| self.record.as_ref().map(|record| record.owner.identity.clone()))
+        else {
+            return self.let_go().await;
+        };
+        if self.record.is_none() && self.provider().is_none() {
+            // Nobody remembers where it was made: every account that is connected is asked for what it has of ours.
+            for connection in engine.connections().all() {
+                if let Err(error) = engine.prove(&connection).await {
+                    let message = format!(
+                        "ProviderConfig `{}` cannot tell whether it is there: {error}",
+                        connection.name
+                    );
+                    return self.wait(Told::yes("ProviderNotReady", message), WAITING).await;
+                }
+            }
+            self.record = engine.ledger().get(&identity).await?;
+            if self.record.is_none() {
+                return self.let_go().await;
+            }
+        }
+        let (Some(kind), Some(provider)) = (
+            self.kind.or_else(|| self.record.as_ref().map(|r| r.kind)),
+            self.provider(),
+        ) else {
+            return self.let_go().await;
+        };
+        let Some(connection) = engine.connections().get(&provider) else {
+            let message = format!(
+                "ProviderConfig `{provider}` is not connected, and only with it can this be deleted; an SRE may create \
+                 it again, or give this resource up by `mooring approve abandon {}`",
+                self.key
+            );
+            return self.wait(Told::yes("ProviderNotReady", message), WAITING).await;
+        };
+        let environment = self.environment().unwrap_or_default();
+        let approvals = Approvals::of(self.context, &identity, Some(&environment), Some(&provider));
+        let want = match self.existing() {
+            Some(_) => Want::Absent {
+                per_hour: None,
+                approved: true,
+            },
+            None => self.want(kind, &environment, approvals.delete()).await?,
+        };
+        if matches!(want, Want::Retained { .. }) && self.external_id().is_none() {
+            // The inventory that is taken when a connection is proven would have found it.
+            match engine.prove(&connection).await {
+                Ok(()) => self.record = engine.ledger().get(&identity).await?,
+                Err(error) => {
+                    let told = Told::yes(error.reason(), error.to_string());
+                    return self.wait(told, WAITING).await;
+                }
+            }
+        }
+        let in_flight = self.external_id().is_none() && !self.status().memory.was_ready;
+        let want = if in_flight && matches!(want, Want::Retained { .. }) {
+            // It was never ready, so there is nothing in it to retain.
+            Want::Absent {
+                per_hour: None,
+                approved: true,
+            }
+        } else {
+            want
+        };
+        let owner = Owner {
+            cluster: engine.cluster().clone(),
+            identity: identity.clone(),
+            key: self.key.clone(),
+        };
+        let job = Job {
+            owner,
+            kind,
+            environment: environment.clone(),
+            existing: self.existing(),
+            want,
+            may_adopt: false,
+        };
+        let report = engine.step(&connection, &job, &self.memory(), &()).await;
+        if report
+            .ready
+            .as_ref()
+            .is_some_and(|ready| ready.reason == reason::OWNED_ELSEWHERE)
+        {
+            self.context
+                .event(
+                    &self.remains.object(),
+                    kube::runtime::events::EventType::Warning,
+                    reason::OWNED_ELSEWHERE,
+                    "Deleting",
+                    format!("let go, nothing was touched: {}", report.message()),
+                )
+                .await;
+            return self.let_go().await;
+        }
+        let Some(done) = report.done else {
+            let next = match report.next {
+                Next::After(after) => after,
+                Next::OnChange => Duration::from_secs(60),
+            };
+            let told = Told::yes(report.synced.reason, report.message().to_owned());
+            return self.wait_with(told, next, Some(report.memory)).await;
+        };
+        if approvals.delete() {
+            approval::used(self.context, &identity, Some(&environment), Some(&provider), "delete").await;
+        }
+        let standing = match (done, &job.want) {
+            (Done::Parked, _) => Some(RetainedStanding::Parked),
+            (Done::Released, Want::Retained { .. }) => Some(RetainedStanding::Retained),
+            _ => None,
+        };
+        if let Some(standing) = standing
+            && let Some(record) = engine.ledger().get(&identity).await?
+            && record.memory.external_id.is_some()
+        {
+            retained::record(self.context, &record, standing).await?;
+        }
+        self.let_go().await
+    }
+
+    async fn want(&self, kind: Kind, environment: &str, approved: bool) -> Result<Want, Failure> {
+        let cluster = self.context.options.cluster.as_deref().unwrap_or_default();
+        let object = self.remains.readable();
+        let declaration = object
+            .as_ref()
+            .and_then(|object| Declaration::from_spec(&self.key.namespace, &object.spec));
+        let inputs = match (object, declaration) {
+            (Some(object), Some(declaration)) => {
+                Some(dereference::dereference(self.context, Arc::new(object), declaration, kind).await?)
+            }
+            _ => None,
+        };
+        let known = self.status().deletion.as_ref();
+        let (plan, why) = validate::deletion_of(inputs.as_ref().ok_or(kind), cluster, known);
+        let per_hour = self
+            .context
+            .stores
+            .environments
+            .get(None, environment)
+            .and_then(|guard| {
+                guard
+                    .0
+                    .as_ref()
+                    .ok()?
+                    .spec
+                    .settings
+                    .limits
+                    .deletes_per_hour
+                    .get(kind)
+                    .copied()
+            });
+        let since = self
+            .remains
+            .meta
+            .deletion_timestamp
+            .as_ref()
+            .map_or_else(Timestamp::now, |since| since.0);
+        Ok(match plan.policy {
+            DeletionPolicy::Delete => Want::Absent { per_hour, approved },
+            DeletionPolicy::Recycle => Want::Parked {
+                until: since
+                    .saturating_add(SignedDuration::try_from(plan.after.get()).unwrap_or(SignedDuration::MAX))
+                    .unwrap_or(Timestamp::MAX),
+                backup: plan.final_backup,
+            },
+            DeletionPolicy::Retain => Want::Retained {
+                reason: format!("deletionPolicy Retain, by {why}"),
+            },
+        })
+    }
+
+    /// Given up on by an SRE's word: it is on record, and nothing is called.
+    async fn abandon(&mut self) -> Result<Action, Failure> {
+        let Some(identity) = self.identity.clone() else {
+            return self.let_go().await;
+        };
+        let (environment, provider) = (self.environment(), self.provider());
+        let reason = "given up on, as an SRE approved; it may still exist at the provider";
+        if let Some(record) = self.record.take() {
+            let memory = Memory {
+                external_id: self
+                    .status()
+                    .memory
+                    .external_id
+                    .clone()
+                    .or(record.memory.external_id.clone()),
+                ..record.memory.clone()
+            };
+            let record = Record {
+                standing: Standing::Abandoned,
+                reason: Some(reason.to_owned()),
+                memory,
+                ..record
+            };
+            self.context.engine.ledger().put(&record).await?;
+            if record.memory.external_id.is_some() {
+                retained::record(self.context, &record, RetainedStanding::Abandoned).await?;
+            }
+        }
+        approval::used(
+            self.context,
+            &identity,
+            environment.as_deref(),
+            provider.as_deref(),
+            "abandon",
+        )
+        .await;
+        self.let_go().await
+    }
+
+    /// The Secret, then the finalizer.
+    async fn let_go(&self) -> Result<Action, Failure> {
+        let name = self.remains.secret_name();
+        let place = place_named(&self.remains.meta, self.identity.as_ref(), &name);
+        match secret::remove(self.context, &place).await {
+            Ok(()) => {}
+            // Garbage collection takes it: it has an owner that is going.
+            Err(kube::Error::Api(refused)) if refused.is_forbidden() => {}
+            Err(error) => return Err(error.into()),
+        }
+        let meta = &self.remains.meta;
+        let finalizers = meta.finalizers.clone().unwrap_or_default();
+        let Some(at) = finalizers.iter().position(|name| name == names::FINALIZER) else {
+            return Ok(Action::await_change());
+        };
+        let path = format!("/metadata/finalizers/{at}");
+        let patch = serde_json::from_value(json!([
+            { "op": "test", "path": "/metadata/uid", "value": meta.uid },
+            { "op": "test", "path": path, "value": names::FINALIZER },
+            { "op": "remove", "path": path },
+        ]))
+        .expect("a JSON patch");
+        let (name, namespace) = (
+            meta.name.clone().unwrap_or_default(),
+            meta.namespace.clone().unwrap_or_default(),
+        );
+        let api =
+            Api::<kube::core::PartialObjectMeta<CloudResource>>::namespaced(self.context.client.clone(), &namespace);
+        match api
+            .patch_metadata(&name, &PatchParams::default(), &Patch::<()>::Json(patch))
+            .await
+        {
+            Ok(_) => {}
+            Err(kube::Error::Api(refused)) if refused.is_not_found() => {}
+            // Another finalizer came or went meanwhile.
+            Err(kube::Error::Api(refused)) if refused.is_conflict() || refused.is_invalid() => {
+                return Ok(Action::requeue(Duration::from_millis(200)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.recent.forget(meta.uid.as_deref().unwrap_or_default());
+        Ok(Action::await_change())
+    }
+
+    async fn wait(&self, told: Told, next: Duration) -> Result<Action, Failure> {
+        self.wait_with(told, next, None).await
+    }
+
+    /// Says what is waited for.
+    async fn wait_with(&self, told: Told, next: Duration, memory: Option<Memory>) -> Result<Action, Failure> {
+        let mut status = self.status().clone();
+        if let Some(memory) = memory {
+            status.memory = memory;
+        }
+        let generation = self.remains.meta.generation;
+        let ready = Told::no("Deleting", "it is going; see the condition Deleting");
+        status::set(&mut status, condition::READY, &ready, generation);
+        status::set(&mut status, condition::DELETING, &told, generation);
+        let object = Arc::new(self.remains.object());
+        finish(self.context, self.recent, &object, &status, Some(next)).await
+    }
+}

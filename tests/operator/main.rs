@@ -1,0 +1,13 @@
+//! The operator on a real API server. One binary, so that one control plane serves all tests.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod application;
+mod binding;
+mod lifecycle;
+mod resource;
+mod resource_support;
+mod resource_teardown;
+mod resource_trouble;
+mod start;

@@ -1,0 +1,148 @@
+//! What the tests of CloudResources share.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Condition};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use mooring::api::{CloudResource, RetainedResource};
+use mooring_provider::ExternalId;
+use serde_json::{Value as Json, json};
+
+use crate::support::cluster::{Team, eventually};
+
+/// A CloudResource of application `shop`, component `web`, as a person writes it by hand.
+pub(crate) fn written(name: &str, kind: &str, properties: Json) -> Json {
+    let mut spec = json!({"application": "shop", "component": "web", "name": name});
+    spec[kind] = properties;
+    json!({
+        "apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource",
+        "metadata": {"name": format!("shop-web-{name}")}, "spec": spec,
+    })
+}
+
+pub(crate) fn mysql() -> Json {
+    written("db", "rds", json!({"engine": "mysql"}))
+}
+
+pub(crate) async fn find(team: &Team, name: &str) -> Option<CloudResource> {
+    team.api::<CloudResource>()
+        .get_opt(name)
+        .await
+        .expect("the API server answers")
+}
+
+pub(crate) async fn get(team: &Team, name: &str) -> CloudResource {
+    find(team, name).await.unwrap_or_else(|| panic!("{name} is there"))
+}
+
+pub(crate) fn condition<'a>(object: &'a CloudResource, type_: &str) -> Option<&'a Condition> {
+    object
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
+}
+
+/// Waits until a condition has this status and this reason.
+pub(crate) async fn told(team: &Team, name: &str, type_: &str, status: &str, reason: &str) -> CloudResource {
+    eventually(&format!("{name}: {type_}={status} {reason}"), async || {
+        let object = find(team, name).await?;
+        let condition = condition(&object, type_)?;
+        (condition.status == status && condition.reason == reason).then_some(object)
+    })
+    .await
+}
+
+pub(crate) async fn ready(team: &Team, name: &str) -> CloudResource {
+    eventually(&format!("{name} is ready"), async || {
+        let object = find(team, name).await?;
+        let ready = condition(&object, "Ready").is_some_and(|condition| condition.status == "True");
+        (ready && object.status.as_ref()?.observed_generation == object.metadata.generation).then_some(object)
+    })
+    .await
+}
+
+pub(crate) async fn gone(team: &Team, name: &str) {
+    eventually(&format!("{name} is gone"), async || {
+        find(team, name).await.is_none().then_some(())
+    })
+    .await;
+}
+
+pub(crate) async fn delete(team: &Team, name: &str) {
+    let deleted = team.api::<CloudResource>().delete(name, &DeleteParams::default()).await;
+    deleted.expect("it may be deleted");
+}
+
+pub(crate) async fn annotate(team: &Team, name: &str, annotation: &str, value: &str) {
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {annotation: value}}}));
+    let patched = team
+        .api::<CloudResource>()
+        .patch(name, &PatchParams::default(), &patch)
+        .await;
+    patched.expect("it may be annotated");
+}
+
+/// What an SRE approves on the team's Environment.
+pub(crate) async fn approve(team: &Team, identity: &str, what: &str) {
+    let annotation = format!("approve.mooring.dev/{identity}");
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {annotation: what}}}));
+    let environments = Api::<mooring::api::Environment>::all(team.client.clone());
+    let patched = environments
+        .patch(&team.namespace, &PatchParams::default(), &patch)
+        .await;
+    patched.expect("it may be annotated");
+}
+
+pub(crate) fn identity(object: &CloudResource) -> String {
+    object.annotations()["mooring.dev/identity"].clone()
+}
+
+pub(crate) fn external_id(object: &CloudResource) -> ExternalId {
+    object
+        .status
+        .as_ref()
+        .and_then(|status| status.memory.external_id.clone())
+        .expect("an external id")
+}
+
+/// The entries of a Secret; empty while it is not there.
+pub(crate) async fn entries(team: &Team, name: &str) -> BTreeMap<String, String> {
+    let secret = team
+        .api::<Secret>()
+        .get_opt(name)
+        .await
+        .expect("the API server answers");
+    let data = secret.and_then(|secret| secret.data).unwrap_or_default();
+    data.into_iter()
+        .map(|(key, value)| (key, String::from_utf8(value.0).expect("text")))
+        .collect()
+}
+
+/// Whether the Secret lets somebody into the database.
+pub(crate) async fn logs_in(team: &Team, secret: &str, id: &ExternalId) -> Option<mooring_provider::Access> {
+    let entries = entries(team, secret).await;
+    team.cloud.login(id, entries.get("username")?, entries.get("password")?)
+}
+
+/// The RetainedResources of the team.
+pub(crate) async fn retained(team: &Team) -> Vec<RetainedResource> {
+    let all = Api::<RetainedResource>::all(team.client.clone())
+        .list(&Default::default())
+        .await;
+    let mut all = all.expect("they can be listed").items;
+    all.retain(|one| one.spec.key.namespace == team.namespace);
+    all
+}
+
+/// Nothing of the team stands at the cloud.
+pub(crate) async fn empty(team: &Team) {
+    eventually("the cloud is empty", async || {
+        team.cloud.list().is_empty().then_some(())
+    })
+    .await;
+}
