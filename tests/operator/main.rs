@@ -3,7 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod application;
 mod binding;
+mod lifecycle;
 mod resource;
 mod resource_support;
+mod resource_teardown;
+mod resource_trouble;
 mod start;

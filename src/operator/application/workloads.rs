@@ -99,7 +99,7 @@ fn is_ours<K: Resource>(object: &K, subject: &Subject) -> bool {
     }
 }
 
-/// Renders the components and applies what changed. `skipped` are the keys that have no Secret, and never will.
+/// Renders the components and applies what changed.
 pub(super) async fn bring_about(
     context: &Context,
     applied: &Applied,
@@ -202,6 +202,11 @@ fn bound(
         if there.is_some_and(|child| reason_of(child) == Some("Skipped")) {
             continue;
         }
+        // Somebody else has the name, and the Secret of that name is theirs.
+        let name = declaration.key.object_name();
+        if there.is_none() && context.stores.resources.get(Some(&subject.namespace), &name).is_some() {
+            continue;
+        }
         let Some(kind) = kind_of(context, declaration, &all) else {
             continue;
         };
@@ -214,10 +219,7 @@ fn bound(
         if !consumption.containers.is_empty() && !consumption.containers.contains(&component.name) {
             continue;
         }
-        let secret = consumption
-            .secret_name
-            .clone()
-            .unwrap_or_else(|| declaration.key.object_name());
+        let secret = consumption.secret_name.clone().unwrap_or(name);
         for (variable, key) in consumption.env_names(kind) {
             if own.contains(&variable) {
                 let message =

@@ -35,6 +35,8 @@ mod judge;
 mod owners;
 mod reconcile;
 mod report;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod wanted;
 

@@ -3,7 +3,10 @@
 //! Server-side apply does not report it: `value: ""` or a name alone is silently taken over by a forced apply, `value`
 //! and `configMapKeyRef` give an error that names nobody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
 use serde_json::{Map, Value as Json, json};
@@ -139,15 +142,28 @@ pub(super) fn owns_revision(kind: WorkloadKind, managed: &[ManagedFieldsEntry]) 
     })
 }
 
-/// Who wrote last, of those who are not us.
-pub(super) fn last_writer(managed: &[ManagedFieldsEntry]) -> String {
-    managed
+/// What each manager but us has written, as a fingerprint: to see later who wrote since.
+pub(super) fn writers(managed: &[ManagedFieldsEntry]) -> BTreeMap<String, u64> {
+    let mut writers = BTreeMap::new();
+    let theirs = managed
         .iter()
-        .filter(|entry| entry.subresource.is_none())
-        .filter(|entry| entry.manager.as_deref() != Some(names::MANAGER_BINDING))
-        .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
-        .and_then(|entry| entry.manager.clone())
-        .unwrap_or_else(|| "somebody unnamed".into())
+        .filter(|entry| entry.subresource.is_none() && entry.manager.as_deref() != Some(names::MANAGER_BINDING));
+    for entry in theirs {
+        let mut hasher = DefaultHasher::new();
+        let fields = entry.fields_v1.as_ref().map(|FieldsV1(fields)| fields.to_string());
+        let time = entry.time.as_ref().map(|time| time.0.as_second());
+        (&entry.operation, fields, time).hash(&mut hasher);
+        *writers.entry(entry.manager.clone().unwrap_or_default()).or_default() ^= hasher.finish();
+    }
+    writers
+}
+
+/// Who wrote since. Nobody, if something was only taken away: that leaves no trace.
+pub(super) fn wrote_since(before: &BTreeMap<String, u64>, managed: &[ManagedFieldsEntry]) -> Option<String> {
+    let mut since = writers(managed)
+        .into_iter()
+        .filter(|(manager, written)| before.get(manager) != Some(written));
+    since.next().map(|(manager, _)| manager)
 }
 
 /// The managedFields with these variables handed over from our Application controller's share to ours, as if we had

@@ -16,7 +16,7 @@ use super::{
     contest::Contest,
     judge::{Desired, Plan, body, judge},
     locked,
-    owners::{given_up, handed_over, last_writer},
+    owners::{given_up, handed_over, writers, wrote_since},
     verdict::{Outcome, Verdict},
     wanted::Wanted,
 };
@@ -43,6 +43,8 @@ pub(super) struct Known {
     /// What was looked at last, when all was as it should be: the same need not be looked at again.
     settled: Option<(Option<i64>, Vec<Wanted>)>,
     applied: Option<Desired>,
+    /// Who had written what when all was as it should be.
+    writers: BTreeMap<String, u64>,
     contest: Contest,
     unrecorded: u32,
     verdicts: BTreeMap<String, Verdict>,
@@ -167,7 +169,7 @@ impl Binder {
             let attempt = if !plan.hand_over.is_empty() || !plan.give_up.is_empty() {
                 self.change_hands(&workload, &plan).await.map(|()| None)
             } else if !plan.is_due {
-                self.remember(found, &plan.desired);
+                self.remember(&workload, &plan.desired);
                 return Ok(Written::AsDesired(workload.into(), plan));
             } else if let Some(held) = self.held(found, &workload, &plan, wanted) {
                 return Ok(Written::Held(workload.into(), plan, held.0, held.1));
@@ -178,7 +180,7 @@ impl Binder {
                 Ok(None) => {}
                 Ok(Some(applied)) => {
                     self.count(found, &plan.desired);
-                    self.remember(found, &plan.desired);
+                    self.remember(&applied, &plan.desired);
                     return Ok(Written::AsDesired(applied.into(), plan));
                 }
                 Err(kube::Error::Api(status)) if status.is_conflict() && look < LOOKS => {}
@@ -215,7 +217,7 @@ impl Binder {
         if known.applied.as_ref() != Some(&plan.desired) {
             return None;
         }
-        let manager = last_writer(workload.object.managed_fields());
+        let manager = wrote_since(&known.writers, workload.object.managed_fields());
         let wait = known.contest.wait(Instant::now())?;
         Some((Outcome::Contested(manager), wait))
     }
@@ -266,9 +268,10 @@ impl Binder {
         })
     }
 
-    fn remember(&self, found: &Found, desired: &Desired) {
-        if let Some(known) = locked(&self.known).get_mut(&found.key) {
+    fn remember(&self, workload: &Workload, desired: &Desired) {
+        if let Some(known) = locked(&self.known).get_mut(&workload.key()) {
             known.applied = Some(desired.clone());
+            known.writers = writers(workload.object.managed_fields());
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) enum Outcome {
     /// The workload cannot be changed.
     Immutable,
     /// Somebody undoes it again and again.
-    Contested(String),
+    Contested(Option<String>),
     /// The API server refused the change.
     Refused(String),
     /// The workload is being deleted.
@@ -175,12 +175,15 @@ fn trouble(wanted: &Wanted, key: &WorkloadKey, outcome: &Outcome) -> Option<Said
             ));
         }
         Outcome::Contested(manager) => {
+            let who = manager.as_ref().map_or_else(
+                || "somebody who is not on record, since what is taken away leaves no trace,".to_owned(),
+                |manager| format!("`{manager}`"),
+            );
             return Some(no(
                 reason::BINDING_CONTESTED,
                 format!(
-                    "`{manager}` undoes it again and again in {key}; it is now tried once in 10 minutes. Let \
-                     `{manager}` keep variables that it does not know, or use Secret {} in its manifest, and `inject: \
-                     false` here",
+                    "{who} undoes it again and again in {key}; it is now tried once in 10 minutes. Let them keep the \
+                     variables that they do not know, or use Secret {} in their manifest, and `inject: false` here",
                     wanted.secret
                 ),
             ));

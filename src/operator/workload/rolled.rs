@@ -217,7 +217,8 @@ fn stateful_set(object: &StatefulSet) -> Option<String> {
     if status.observed_generation < object.metadata.generation {
         return Some(UNSEEN.into());
     }
-    if status.replicas == 0 || updated >= status.replicas || status.current_revision == status.update_revision {
+    // Not by currentRevision: under OnDelete it stays, and going back to it looks as if nothing were to be done.
+    if updated >= status.replicas {
         return None;
     }
     let why = if strategy.type_.as_deref() == Some("OnDelete") {

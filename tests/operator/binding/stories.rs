@@ -111,11 +111,19 @@ async fn a_fight_ends_with_a_condition_that_names_who_fights() {
     scene.kubectl("apply -f FILE", &deployment("web", json!([])));
     scene.bind("db", "web", "DB").await;
     scene.until("db", "Bound").await;
-    for _ in 0..5 {
-        scene.kubectl("replace --field-manager=argocd -f FILE", &deployment("web", json!([])));
+    let replace = |version: usize| {
+        let mut manifest = deployment("web", json!([]));
+        manifest["spec"]["template"]["spec"]["containers"][0]["image"] = json!(format!("shop:1.{version}"));
+        scene.kubectl("replace --field-manager=argocd -f FILE", &manifest);
+    };
+    for version in 1..=5 {
+        // A replace fails while its object is being changed.
+        scene.rolled("web").await;
+        replace(version);
         scene.until_env("web", "web", "DB_HOST", true).await;
     }
-    scene.kubectl("replace --field-manager=argocd -f FILE", &deployment("web", json!([])));
+    scene.rolled("web").await;
+    replace(6);
     let condition = scene.until("db", "BindingContested").await;
     assert!(condition.message.contains("`argocd`"), "{}", condition.message);
     assert!(scene.env("web", "web").await.is_empty());
