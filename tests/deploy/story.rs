@@ -120,7 +120,7 @@ impl Story {
         for (kind, api_version) in [("StatefulSet", "apps/v1"), ("DaemonSet", "apps/v1"), ("CronJob", "batch/v1"), ("Job", "batch/v1")] {
             let object = json!({
                 "apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource",
-                "metadata": {"name": format!("hand-{}", kind.to_lowercase()), "namespace": "story"},
+                "metadata": {"name": format!("hand-{}-db", kind.to_lowercase()), "namespace": "story"},
                 "spec": {
                     "application": "hand", "component": kind.to_lowercase(), "name": "db",
                     "rds": {"engine": "mysql", "as": "DB"},
@@ -174,7 +174,7 @@ impl Story {
             }
             assert!(begun.elapsed() < PATIENCE, "no write of the operator's met another");
             let rotate = format!("mooring.dev/rotate={round}");
-            for name in ["shop-web-rds", "hand-daemonset"] {
+            for name in ["shop-web-rds", "hand-daemonset-db"] {
                 self.0.run(&["annotate", "cloudresource", name, "-n", "story", "--overwrite", &rotate]);
                 for other in 0..3 {
                     self.0.run(&["annotate", "cloudresource", name, "-n", "story", "--overwrite", &format!("x={round}-{other}")]);
