@@ -10,7 +10,7 @@ const BOUND: &str = include_str!("data/bound.yaml");
 /// A namespace with workloads of somebody's, for one test.
 fn team(installed: &Installed, namespace: &str) {
     installed.run(&["create", "namespace", namespace]);
-    installed.run_with(&["apply", "-n", namespace, "-f", "-"], WEB);
+    installed.run_with(&["create", "-n", namespace, "-f", "-"], WEB);
 }
 
 /// The binding controller's apply, with its field manager.
@@ -181,14 +181,20 @@ fn the_operator_renders_only_for_applications_and_nothing_with_power() {
 #[test]
 fn the_operator_defines_applications_only_and_leaves_what_an_sre_wrote() {
     let installed = Installed::shared();
+    // That it may define Applications, and is let take an approval off, is in the story.
     let create = [ACCOUNT, "create", "--dry-run=server", "-f", "-"];
-    installed.run_with(&create, &crate::read("crds/application/core.oam.dev_applications.yaml"));
     let other = crate::read("tests/controlplane/testdata/crds/probes.yaml");
     installed.refused(&create, &other, "defines no kind but Applications");
 
     installed.run(&["apply", "-f", "crds/examples/environment-mock.yaml"]);
     let names = installed.run(&["get", "environments.mooring.dev", "-o", "name"]);
     let name = names.lines().next().expect("an Environment");
+    // kubectl reads before it patches.
+    installed.run(&["create", "clusterrole", "reads-environments", "--verb=get", "--resource=environments.mooring.dev"]);
+    let account = ACCOUNT.replace("--as=system:serviceaccount:", "--serviceaccount=");
+    installed.run(&["create", "clusterrolebinding", "reads-environments", "--clusterrole=reads-environments", &account]);
+    let read = [ACCOUNT, "auth", "can-i", "get", "environments.mooring.dev"];
+    while installed.try_run(&read, "").is_err() {}
     let patch = |change| [ACCOUNT, "patch", name, "--dry-run=server", "--type=merge", "-p", change];
     installed.run(&patch(r#"{"metadata":{"annotations":{"approve.mooring.dev/x":null}}}"#));
     installed.refused(&patch(r#"{"spec":{"allowedNamespaces":{}, "class":"production"}}"#), "", "what an SRE wrote");

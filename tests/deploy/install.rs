@@ -1,23 +1,44 @@
 //! That it renders, installs, guards its own removal and installs again.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value as Json;
 
-use crate::{Installed, kubectl, object, rendered};
+use crate::{
+    Installed, kubectl, object, rendered,
+    support::cluster::{Cluster, PATIENCE},
+};
 
 #[test]
 fn every_kustomization_is_accepted_by_an_api_server_without_a_warning() {
-    let installed = Installed::shared();
+    let cluster = Cluster::audited();
     for kustomization in ["deploy", "deploy/overlays/postgres", "deploy/overlays/namespaced", "crds"] {
         let yaml = kubectl(None, &["kustomize", kustomization], "").expect("it renders");
-        let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
-        let mut arguments = vec!["--warnings-as-errors"];
-        arguments.extend(apply);
-        installed.run_with(&arguments, &yaml);
+        let mut arguments = vec!["apply", "--server-side", "--dry-run=server", "--validate=strict", "--warnings-as-errors"];
+        arguments.extend(["--force-conflicts", "-f", "-"]);
+        let applied = kubectl(Some(&cluster.kubeconfig), &arguments, &yaml);
+        applied.unwrap_or_else(|error| panic!("{kustomization}: {error}"));
     }
-    let policies = installed.run(&["get", "validatingadmissionpolicies", "-o", "json"]);
-    let policies: Json = serde_json::from_str(&policies).expect("JSON");
-    for policy in policies["items"].as_array().expect("policies") {
-        assert!(policy["status"]["typeChecking"]["expressionWarnings"].is_null(), "{policy}");
+}
+
+/// An expression that names a field which is not there would only fail when it is needed.
+#[test]
+fn the_expressions_of_the_policies_fit_the_types() {
+    let installed = Installed::shared();
+    let begun = Instant::now();
+    loop {
+        let policies = installed.run(&["get", "validatingadmissionpolicies", "-o", "json"]);
+        let policies: Json = serde_json::from_str(&policies).expect("JSON");
+        let policies = policies["items"].as_array().expect("policies");
+        assert_eq!(policies.len(), 5);
+        for policy in policies {
+            assert!(policy["status"]["typeChecking"]["expressionWarnings"].is_null(), "{policy}");
+        }
+        if policies.iter().all(|policy| policy["status"]["observedGeneration"] == policy["metadata"]["generation"]) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the policies are not looked at");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

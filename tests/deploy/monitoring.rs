@@ -62,9 +62,9 @@ fn exported(text: &str) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> 
     all
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rules_and_dashboard_name_what_is_exported_and_leave_nothing_out() {
-    let exported = exported(&story::told().await.metrics);
+#[test]
+fn rules_and_dashboard_name_what_is_exported_and_leave_nothing_out() {
+    let exported = exported(&story::told().metrics);
     let mut named = BTreeSet::new();
     for expression in expressions() {
         for (metric, labels) in selectors(&expression) {

@@ -21,6 +21,9 @@ fn can(installed: &Installed, who: &str, namespace: &str, question: &str) -> boo
 fn each_gets_what_their_work_needs() {
     let installed = Installed::shared();
     installed.run(&["create", "namespace", "people"]);
+    // kubectl asks about kinds that it knows only.
+    installed.run(&["apply", "-f", "crds/application/core.oam.dev_applications.yaml"]);
+    installed.run(&["wait", "--for=condition=Established", "crd/applications.core.oam.dev", "--timeout=60s"]);
     for (who, role) in [("reader", "view"), ("dev", "edit"), ("lead", "admin")] {
         installed.run(&["create", "rolebinding", who, "-n", "people", "--clusterrole", role, "--user", who]);
     }
