@@ -31,10 +31,10 @@ fn the_two_commands_of_a_newcomer_work() {
         assert!(printed[0].contains(kind) && printed[1].contains(kind), "{kind}: {}\n{}", printed[0], printed[1]);
     }
     assert!(printed[0].contains("web.env"), "the env file is named: {}", printed[0]);
-    let cloud = std::fs::read_dir(state.path().join("state")).expect("the state directory");
-    let left: String = cloud
-        .filter_map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).ok())
-        .filter(|text| text.contains("shop-web-rds"))
-        .collect();
-    assert!(!left.contains("\"gone\":false"), "nothing is left in the cloud");
+    let inventory = Command::new(env!("CARGO_BIN_EXE_mooring"))
+        .args(["inventory", "-o", "json"])
+        .env("MOORING_STATE", state.path().join("state"))
+        .output()
+        .expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&inventory.stdout).trim(), "[]", "nothing is left in the cloud");
 }
