@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use mooring_provider::{
     ErrorKind, ExternalId, Kind, Owned, Owner, Phase, Provider, Receipt, Registration, Result, Sighting,
 };
 use serde_json::Value as Json;
+use tokio::time::Instant;
 
 use super::{
     batch::Batcher,
@@ -38,7 +40,11 @@ pub struct Connection {
     calls: Arc<Calls>,
     /// Its account was compared with the one the ledger knows, and what it holds was taken into the ledger.
     pub(super) proven: tokio::sync::OnceCell<String>,
+    refusal: Mutex<Option<(Instant, ErrorKind, String)>>,
 }
+
+/// How long the refusal of an account holds for all who ask.
+const REFUSAL_HOLDS: Duration = Duration::from_secs(2);
 
 /// Counts the calls of an account.
 #[derive(Debug, Default)]
@@ -79,6 +85,7 @@ impl Connection {
             batchers,
             calls,
             proven: tokio::sync::OnceCell::new(),
+            refusal: Mutex::default(),
         }
     }
 
@@ -106,6 +113,25 @@ impl Connection {
         })
     }
 
+    /// Remembers that the account could not be proven.
+    pub(super) fn refused(&self, error: &Error) {
+        let mut holds = REFUSAL_HOLDS;
+        if error.kind() == ErrorKind::Throttled {
+            let after = super::retry_after(error);
+            self.budget.throttled(after);
+            holds = after.unwrap_or(holds);
+        }
+        let refusal = (Instant::now() + holds, error.kind(), error.message().to_owned());
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+
+    /// Why the account could not be proven a moment ago.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, kind, message) = refusal.as_ref().filter(|(until, ..)| *until > Instant::now())?;
+        Some(Error::new(*kind, "connect", message.clone()))
+    }
+
     /// The kinds it serves.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         Kind::ALL.into_iter().filter(|kind| self.batchers.contains_key(kind))
@@ -119,6 +145,11 @@ impl Connection {
     /// Its budget.
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Whether it was compared with the account the ledger knows; until then nothing is created there.
+    pub fn is_proven(&self) -> bool {
+        self.proven.initialized()
     }
 
     /// The count of its calls.

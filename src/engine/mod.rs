@@ -109,12 +109,18 @@ impl Engine {
 
     /// Proves once that a connection is to the account it was to before, and takes what it holds of ours into the
     /// ledger where that does not know it. Until then nothing may be created there.
+    ///
+    /// Of many resources that ask an account that refuses, one asks for all.
     pub async fn prove(&self, connection: &Connection) -> Result<()> {
-        connection
-            .proven
-            .get_or_try_init(|| self.prove_now(connection))
-            .await
-            .map(|_| ())
+        let proof = || async {
+            if let Some(refusal) = connection.refusal() {
+                return Err(refusal);
+            }
+            self.prove_now(connection)
+                .await
+                .inspect_err(|error| connection.refused(error))
+        };
+        connection.proven.get_or_try_init(proof).await.map(|_| ())
     }
 
     async fn prove_now(&self, connection: &Connection) -> Result<String> {

@@ -26,13 +26,13 @@ pub struct Problem {
     /// The condition reason.
     pub reason: &'static str,
     /// The component it is in.
-    pub component: Option<String>,
+    pub component: Option<Box<str>>,
     /// The name of the trait it is in.
-    pub trait_name: Option<String>,
+    pub trait_name: Option<Box<str>>,
     /// The field, as a path: `listeners[0].port`. Empty if it is about the whole.
     pub field: String,
     /// The value that is wrong.
-    pub value: Option<String>,
+    pub value: Option<Box<str>>,
     /// What is wrong with it, and the fix.
     pub message: String,
 }
@@ -60,15 +60,15 @@ impl Problem {
     /// Names the value.
     #[must_use]
     pub fn value(mut self, value: impl fmt::Display) -> Self {
-        self.value = Some(value.to_string());
+        self.value = Some(value.to_string().into());
         self
     }
 
     /// Names the component and the trait, unless it names one already.
     #[must_use]
     pub fn within(mut self, component: &str, trait_name: &str) -> Self {
-        self.component.get_or_insert_with(|| component.to_owned());
-        self.trait_name.get_or_insert_with(|| trait_name.to_owned());
+        self.component.get_or_insert_with(|| component.into());
+        self.trait_name.get_or_insert_with(|| trait_name.into());
         self
     }
 }

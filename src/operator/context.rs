@@ -9,7 +9,7 @@ use kube::{
     runtime::events::EventType,
 };
 
-use super::{events::Events, metrics::Metrics, watched::Watched};
+use super::{events::Events, metrics::Metrics, watched::Watched, workload::Workloads};
 use crate::{
     api::{Application, CloudResource, Environment, ProviderConfig, RetainedResource},
     engine::Engine,
@@ -48,6 +48,8 @@ pub struct Stores {
     pub namespaces: Watched<PartialObjectMeta<Namespace>>,
     /// The Deployments that carry `app.oam.dev/component`, whoever made them; without their managedFields.
     pub deployments: Watched<Deployment>,
+    /// All workloads, by their metadata.
+    pub workloads: Workloads,
 }
 
 /// How an operator is started.

@@ -4,6 +4,8 @@
 //! on the object concerned. Each kind is watched once ([`Watched`]); a reconcile reads from there, looks at what there
 //! is and takes a step, whatever it was called for.
 
+pub mod application;
+pub mod binding;
 pub mod context;
 pub mod control;
 mod events;
@@ -15,6 +17,7 @@ mod resource;
 mod retained;
 mod setup;
 pub mod watched;
+pub mod workload;
 
 use std::sync::Arc;
 
@@ -232,6 +235,7 @@ impl Stores {
             retained: Watched::start(Api::all(client.clone()), all(), shutdown),
             namespaces: Watched::start(Api::all(client.clone()), all(), shutdown),
             deployments: Watched::start(Api::<Deployment>::all(client.clone()), component, shutdown),
+            workloads: workload::Workloads::start(client, shutdown),
         }
     }
 
@@ -244,6 +248,7 @@ impl Stores {
         self.retained.ready().await;
         self.namespaces.ready().await;
         self.deployments.ready().await;
+        self.workloads.ready().await;
     }
 }
 
@@ -258,10 +263,17 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
             resources = context.stores.resources.store().len(),
             "the cluster is known; working"
         );
+        if whose != Whose::Nobodys {
+            spawner.spawn(application::run(
+                Arc::clone(&context),
+                whose == Whose::Ours,
+                shutdown.clone(),
+            ));
+        }
+        binding::spawn(&context, &spawner, &shutdown);
         spawner.spawn(provider::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(provider::run_environments(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(retained::run(Arc::clone(&context), shutdown.clone()));
-        let _ = whose;
     });
 }

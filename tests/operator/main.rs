@@ -3,6 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod application;
+mod binding;
+mod lifecycle;
 mod resource;
 mod resource_support;
 mod resource_teardown;

@@ -22,13 +22,23 @@ async fn five(team: &Team) {
         mysql(),
         written("lb", "slb", json!({"listeners": [{"port": 80, "protocol": "http"}]})),
         written("log", "log", json!({})),
-        written("alarms", "monitor", json!({"alarms": [{"of": "db", "metric": "connections", "above": "80%"}]})),
+        written(
+            "alarms",
+            "monitor",
+            json!({"alarms": [{"of": "db", "metric": "connections", "above": "80%"}]}),
+        ),
     ] {
         team.apply_json(object).await;
     }
 }
 
-const FIVE: [&str; 5] = ["shop-web-net", "shop-web-db", "shop-web-lb", "shop-web-log", "shop-web-alarms"];
+const FIVE: [&str; 5] = [
+    "shop-web-net",
+    "shop-web-db",
+    "shop-web-lb",
+    "shop-web-log",
+    "shop-web-alarms",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_five_kinds_come_up_in_order_and_go_in_order() {
@@ -40,18 +50,37 @@ async fn all_five_kinds_come_up_in_order_and_go_in_order() {
         assert_eq!(status.provider.as_deref(), Some(team.namespace.as_str()));
         assert_eq!(status.environment.as_deref(), Some(team.namespace.as_str()));
         assert!(object.finalizers().iter().any(|name| name == "mooring.dev/teardown"));
-        assert_eq!(condition(&object, "Synced").expect("Synced").status, "True", "{object:?}");
+        assert_eq!(
+            condition(&object, "Synced").expect("Synced").status,
+            "True",
+            "{object:?}"
+        );
     }
     let db = get(&team, "shop-web-db").await;
     let bound = entries(&team, "shop-web-db").await;
-    for key in ["type", "provider", "host", "port", "username", "password", "database", "uri"] {
+    for key in [
+        "type", "provider", "host", "port", "username", "password", "database", "uri",
+    ] {
         assert!(bound.contains_key(key), "{key} is missing in {:?}", bound.keys());
     }
-    assert_eq!(logs_in(&team, "shop-web-db", &external_id(&db)).await, Some(Access::Owner));
-    assert_eq!(db.status.as_ref().and_then(|status| status.binding.clone()).expect("a binding").name, "shop-web-db");
+    assert_eq!(
+        logs_in(&team, "shop-web-db", &external_id(&db)).await,
+        Some(Access::Owner)
+    );
+    assert_eq!(
+        db.status
+            .as_ref()
+            .and_then(|status| status.binding.clone())
+            .expect("a binding")
+            .name,
+        "shop-web-db"
+    );
     let secret = team.api::<Secret>().get("shop-web-db").await.expect("a Secret");
     assert_eq!(secret.type_.as_deref(), Some("servicebinding.io/mysql"));
-    assert!(!serde_json::to_string(&db).expect("JSON").contains(&bound["password"]), "a password in the object");
+    assert!(
+        !serde_json::to_string(&db).expect("JSON").contains(&bound["password"]),
+        "a password in the object"
+    );
 
     // The database and the balancer live in the network of their own.
     let net = external_id(&get(&team, "shop-web-net").await);
@@ -66,9 +95,22 @@ async fn all_five_kinds_come_up_in_order_and_go_in_order() {
     }
     empty(&team).await;
     assert!(entries(&team, "shop-web-db").await.is_empty());
-    let deleted: Vec<_> = team.cloud.calls().into_iter().filter(|call| call.op == Op::Delete).collect();
-    let first = |kind: Kind| deleted.iter().position(|call| call.kind == Some(kind)).expect("it was deleted");
-    assert!(first(Kind::Monitor) < first(Kind::Rds) && first(Kind::Rds) < first(Kind::Vpc), "{deleted:?}");
+    let deleted: Vec<_> = team
+        .cloud
+        .calls()
+        .into_iter()
+        .filter(|call| call.op == Op::Delete)
+        .collect();
+    let first = |kind: Kind| {
+        deleted
+            .iter()
+            .position(|call| call.kind == Some(kind))
+            .expect("it was deleted")
+    };
+    assert!(
+        first(Kind::Monitor) < first(Kind::Rds) && first(Kind::Rds) < first(Kind::Vpc),
+        "{deleted:?}"
+    );
     assert!(first(Kind::Slb) < first(Kind::Vpc), "{deleted:?}");
 }
 
@@ -80,10 +122,16 @@ async fn a_secret_that_is_deleted_or_edited_comes_back_and_lets_people_in() {
     let first = entries(&team, "shop-web-db").await;
     let secrets = team.api::<Secret>();
 
-    secrets.delete("shop-web-db", &DeleteParams::default()).await.expect("it may be deleted");
+    secrets
+        .delete("shop-web-db", &DeleteParams::default())
+        .await
+        .expect("it may be deleted");
     eventually("a new password works", async || {
         let now = entries(&team, "shop-web-db").await;
-        let new = now.get("password").is_some_and(|password| *password != first["password"]) && now.contains_key("uri");
+        let new = now
+            .get("password")
+            .is_some_and(|password| *password != first["password"])
+            && now.contains_key("uri");
         (new && logs_in(&team, "shop-web-db", &id).await.is_some()).then_some(())
     })
     .await;
@@ -93,7 +141,10 @@ async fn a_secret_that_is_deleted_or_edited_comes_back_and_lets_people_in() {
     .await;
 
     let edit = json!({"stringData": {"password": "guessme", "host": "evil.invalid"}});
-    secrets.patch("shop-web-db", &PatchParams::default(), &Patch::Merge(edit)).await.expect("it may be edited");
+    secrets
+        .patch("shop-web-db", &PatchParams::default(), &Patch::Merge(edit))
+        .await
+        .expect("it may be edited");
     eventually("it is mended", async || {
         let now = entries(&team, "shop-web-db").await;
         let mended = now.get("host") == first.get("host") && now.get("password").is_some_and(|text| text != "guessme");
@@ -116,7 +167,11 @@ async fn new_credentials_are_made_on_request() {
         (other && logs_in(&team, "shop-web-db", &id).await.is_some()).then_some(())
     })
     .await;
-    assert_eq!(team.cloud.login(&id, &first["username"], &first["password"]), None, "the old ones do not");
+    assert_eq!(
+        team.cloud.login(&id, &first["username"], &first["password"]),
+        None,
+        "the old ones do not"
+    );
     eventually("the revision says so", async || {
         (get(&team, "shop-web-db").await.status?.binding_revision == Some(2)).then_some(())
     })
@@ -129,7 +184,10 @@ async fn a_foreign_secret_is_not_overwritten() {
     let mut secret = Secret::default();
     secret.metadata.name = Some("shop-web-db".into());
     secret.string_data = Some([("mine".to_owned(), "precious".to_owned())].into());
-    team.api::<Secret>().create(&PostParams::default(), &secret).await.expect("a user may have a Secret");
+    team.api::<Secret>()
+        .create(&PostParams::default(), &secret)
+        .await
+        .expect("a user may have a Secret");
     team.apply_json(mysql()).await;
     told(&team, "shop-web-db", "Ready", "False", "SecretTaken").await;
     assert_eq!(entries(&team, "shop-web-db").await["mine"], "precious");
@@ -151,15 +209,26 @@ async fn a_bind_has_an_account_of_its_own_and_gives_it_back() {
     let id = external_id(&ready(&team, "shop-web-db").await);
     ready(&team, "shop-report-db").await;
     assert_eq!(logs_in(&team, "shop-report-db", &id).await, Some(Access::ReadOnly));
-    let (own, of_target) = (entries(&team, "shop-report-db").await, entries(&team, "shop-web-db").await);
+    let (own, of_target) = (
+        entries(&team, "shop-report-db").await,
+        entries(&team, "shop-web-db").await,
+    );
     assert_ne!(own["username"], of_target["username"]);
     assert_eq!(own["host"], of_target["host"]);
     assert!(own["uri"].contains(&own["username"]));
 
     delete(&team, "shop-report-db").await;
     gone(&team, "shop-report-db").await;
-    assert_eq!(team.cloud.login(&id, &own["username"], &own["password"]), None, "the account is gone");
-    assert_eq!(logs_in(&team, "shop-web-db", &id).await, Some(Access::Owner), "and nobody else's");
+    assert_eq!(
+        team.cloud.login(&id, &own["username"], &own["password"]),
+        None,
+        "the account is gone"
+    );
+    assert_eq!(
+        logs_in(&team, "shop-web-db", &id).await,
+        Some(Access::Owner),
+        "and nobody else's"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +244,10 @@ async fn somebody_elses_database_is_used_only_with_consent() {
     owner.apply_json(written("db", "rds", shared)).await;
     ready(&guest, "shop-web-their-db").await;
     let entries = entries(&guest, "shop-web-their-db").await;
-    assert_eq!(owner.cloud.login(&id, &entries["username"], &entries["password"]), Some(Access::ReadOnly));
+    assert_eq!(
+        owner.cloud.login(&id, &entries["username"], &entries["password"]),
+        Some(Access::ReadOnly)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,12 +259,18 @@ async fn a_change_is_carried_out_and_drift_is_reported_only() {
         let settings = serde_json::to_value(team.cloud.get(&id).expect("it is there").settings).expect("JSON");
         settings["rds"][field].clone()
     };
-    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "40Gi"}))).await;
-    eventually("the storage grows", async || (setting("storage") == json!("40Gi")).then_some(())).await;
-    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "30Gi"}))).await;
+    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "40Gi"})))
+        .await;
+    eventually("the storage grows", async || {
+        (setting("storage") == json!("40Gi")).then_some(())
+    })
+    .await;
+    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "30Gi"})))
+        .await;
     let object = told(&team, "shop-web-db", "Synced", "False", "CannotShrink").await;
     assert_eq!(condition(&object, "Ready").expect("Ready").status, "True");
-    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "40Gi"}))).await;
+    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "40Gi"})))
+        .await;
     told(&team, "shop-web-db", "Synced", "True", "InSync").await;
 
     team.cloud.change(&id, |resource| {
@@ -210,10 +288,14 @@ async fn a_declaration_that_went_bad_leaves_what_runs_and_can_be_deleted() {
     let team = Team::new(Cluster::shared(), "bad").await;
     team.apply_json(mysql()).await;
     ready(&team, "shop-web-db").await;
-    team.apply_json(written("db", "rds", json!({"engine": "mysql", "size": "enormous"}))).await;
+    team.apply_json(written("db", "rds", json!({"engine": "mysql", "size": "enormous"})))
+        .await;
     let object = told(&team, "shop-web-db", "Synced", "False", "InvalidSpec").await;
     assert_eq!(condition(&object, "Ready").expect("Ready").status, "True");
-    assert!(condition(&object, "Synced").expect("Synced").message.contains("size"), "{object:?}");
+    assert!(
+        condition(&object, "Synced").expect("Synced").message.contains("size"),
+        "{object:?}"
+    );
     delete(&team, "shop-web-db").await;
     gone(&team, "shop-web-db").await;
     empty(&team).await;
@@ -258,14 +340,30 @@ async fn what_is_there_already_is_bound_and_never_touched() {
 
     let mut credentials = Secret::default();
     credentials.metadata.name = Some("legacy".into());
-    credentials.string_data =
-        Some([("username".to_owned(), "old".to_owned()), ("password".to_owned(), "friend".to_owned())].into());
-    team.api::<Secret>().create(&PostParams::default(), &credentials).await.expect("a Secret");
+    credentials.string_data = Some(
+        [
+            ("username".to_owned(), "old".to_owned()),
+            ("password".to_owned(), "friend".to_owned()),
+        ]
+        .into(),
+    );
+    team.api::<Secret>()
+        .create(&PostParams::default(), &credentials)
+        .await
+        .expect("a Secret");
     let existing = json!({"id": foreign.as_str(), "credentialsSecret": "legacy"});
-    team.apply_json(written("legacy", "rds", json!({"engine": "mysql", "existing": existing}))).await;
+    team.apply_json(written(
+        "legacy",
+        "rds",
+        json!({"engine": "mysql", "existing": existing}),
+    ))
+    .await;
     ready(&team, "shop-web-legacy").await;
     let bound = entries(&team, "shop-web-legacy").await;
-    assert_eq!((bound["username"].as_str(), bound["password"].as_str()), ("old", "friend"));
+    assert_eq!(
+        (bound["username"].as_str(), bound["password"].as_str()),
+        ("old", "friend")
+    );
     let before = team.cloud.get(&foreign);
     delete(&team, "shop-web-legacy").await;
     gone(&team, "shop-web-legacy").await;
@@ -273,7 +371,8 @@ async fn what_is_there_already_is_bound_and_never_touched() {
 
     // One of ours is used by a bind, which its owner consents to, and not by its id.
     let stolen = json!({"id": external_id(&owned).as_str()});
-    team.apply_json(written("stolen", "rds", json!({"engine": "mysql", "existing": stolen}))).await;
+    team.apply_json(written("stolen", "rds", json!({"engine": "mysql", "existing": stolen})))
+        .await;
     told(&team, "shop-web-stolen", "Ready", "False", "NotAllowed").await;
 }
 
@@ -283,13 +382,19 @@ async fn gates_hold_for_what_is_written_by_hand() {
     let team = Team::with(Cluster::shared(), "gates", json!({}), limits).await;
     team.apply_json(mysql()).await;
     ready(&team, "shop-web-db").await;
-    team.apply_json(written("second", "rds", json!({"engine": "mysql"}))).await;
+    team.apply_json(written("second", "rds", json!({"engine": "mysql"})))
+        .await;
     told(&team, "shop-web-second", "Ready", "False", "LimitExceeded").await;
     team.apply_json(written("log", "log", json!({}))).await;
     told(&team, "shop-web-log", "Ready", "False", "NotAllowed").await;
-    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "60Gi"}))).await;
+    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "60Gi"})))
+        .await;
     let object = told(&team, "shop-web-db", "Synced", "False", "LimitExceeded").await;
-    assert_eq!(condition(&object, "Ready").expect("Ready").status, "True", "what runs is left running");
+    assert_eq!(
+        condition(&object, "Ready").expect("Ready").status,
+        "True",
+        "what runs is left running"
+    );
 
     let mut misnamed = mysql();
     misnamed["metadata"]["name"] = json!("database");
@@ -297,12 +402,22 @@ async fn gates_hold_for_what_is_written_by_hand() {
     told(&team, "database", "Ready", "False", "InvalidName").await;
     assert_eq!(team.cloud.count(Op::Create, Kind::Rds), 1);
 
-    let closed = Team::with(Cluster::shared(), "closed", json!({}), json!({"allowedNamespaces": null})).await;
+    let closed = Team::with(
+        Cluster::shared(),
+        "closed",
+        json!({}),
+        json!({"allowedNamespaces": null}),
+    )
+    .await;
     closed.apply_json(mysql()).await;
     told(&closed, "shop-web-db", "Ready", "False", "NotAllowed").await;
     // What was never made goes at once.
     delete(&closed, "shop-web-db").await;
     gone(&closed, "shop-web-db").await;
-    let all = closed.api::<CloudResource>().list(&Default::default()).await.expect("a list");
+    let all = closed
+        .api::<CloudResource>()
+        .list(&Default::default())
+        .await
+        .expect("a list");
     assert!(all.items.is_empty());
 }

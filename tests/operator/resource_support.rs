@@ -28,7 +28,10 @@ pub(crate) fn mysql() -> Json {
 }
 
 pub(crate) async fn find(team: &Team, name: &str) -> Option<CloudResource> {
-    team.api::<CloudResource>().get_opt(name).await.expect("the API server answers")
+    team.api::<CloudResource>()
+        .get_opt(name)
+        .await
+        .expect("the API server answers")
 }
 
 pub(crate) async fn get(team: &Team, name: &str) -> CloudResource {
@@ -36,7 +39,12 @@ pub(crate) async fn get(team: &Team, name: &str) -> CloudResource {
 }
 
 pub(crate) fn condition<'a>(object: &'a CloudResource, type_: &str) -> Option<&'a Condition> {
-    object.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == type_)
+    object
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
 }
 
 /// Waits until the object is as wanted; says how it was last if it never is.
@@ -75,7 +83,10 @@ pub(crate) async fn ready(team: &Team, name: &str) -> CloudResource {
 }
 
 pub(crate) async fn gone(team: &Team, name: &str) {
-    eventually(&format!("{name} is gone"), async || find(team, name).await.is_none().then_some(())).await;
+    eventually(&format!("{name} is gone"), async || {
+        find(team, name).await.is_none().then_some(())
+    })
+    .await;
 }
 
 pub(crate) async fn delete(team: &Team, name: &str) {
@@ -85,7 +96,10 @@ pub(crate) async fn delete(team: &Team, name: &str) {
 
 pub(crate) async fn annotate(team: &Team, name: &str, annotation: &str, value: &str) {
     let patch = Patch::Merge(json!({"metadata": {"annotations": {annotation: value}}}));
-    let patched = team.api::<CloudResource>().patch(name, &PatchParams::default(), &patch).await;
+    let patched = team
+        .api::<CloudResource>()
+        .patch(name, &PatchParams::default(), &patch)
+        .await;
     patched.expect("it may be annotated");
 }
 
@@ -94,7 +108,9 @@ pub(crate) async fn approve(team: &Team, identity: &str, what: &str) {
     let annotation = format!("approve.mooring.dev/{identity}");
     let patch = Patch::Merge(json!({"metadata": {"annotations": {annotation: what}}}));
     let environments = Api::<mooring::api::Environment>::all(team.client.clone());
-    let patched = environments.patch(&team.namespace, &PatchParams::default(), &patch).await;
+    let patched = environments
+        .patch(&team.namespace, &PatchParams::default(), &patch)
+        .await;
     patched.expect("it may be annotated");
 }
 
@@ -103,14 +119,24 @@ pub(crate) fn identity(object: &CloudResource) -> String {
 }
 
 pub(crate) fn external_id(object: &CloudResource) -> ExternalId {
-    object.status.as_ref().and_then(|status| status.memory.external_id.clone()).expect("an external id")
+    object
+        .status
+        .as_ref()
+        .and_then(|status| status.memory.external_id.clone())
+        .expect("an external id")
 }
 
 /// The entries of a Secret; empty while it is not there.
 pub(crate) async fn entries(team: &Team, name: &str) -> BTreeMap<String, String> {
-    let secret = team.api::<Secret>().get_opt(name).await.expect("the API server answers");
+    let secret = team
+        .api::<Secret>()
+        .get_opt(name)
+        .await
+        .expect("the API server answers");
     let data = secret.and_then(|secret| secret.data).unwrap_or_default();
-    data.into_iter().map(|(key, value)| (key, String::from_utf8(value.0).expect("text"))).collect()
+    data.into_iter()
+        .map(|(key, value)| (key, String::from_utf8(value.0).expect("text")))
+        .collect()
 }
 
 /// Whether the Secret lets somebody into the database.
@@ -121,7 +147,9 @@ pub(crate) async fn logs_in(team: &Team, secret: &str, id: &ExternalId) -> Optio
 
 /// The RetainedResources of the team.
 pub(crate) async fn retained(team: &Team) -> Vec<RetainedResource> {
-    let all = Api::<RetainedResource>::all(team.client.clone()).list(&Default::default()).await;
+    let all = Api::<RetainedResource>::all(team.client.clone())
+        .list(&Default::default())
+        .await;
     let mut all = all.expect("they can be listed").items;
     all.retain(|one| one.spec.key.namespace == team.namespace);
     all
@@ -129,5 +157,8 @@ pub(crate) async fn retained(team: &Team) -> Vec<RetainedResource> {
 
 /// Nothing of the team stands at the cloud.
 pub(crate) async fn empty(team: &Team) {
-    eventually("the cloud is empty", async || team.cloud.list().is_empty().then_some(())).await;
+    eventually("the cloud is empty", async || {
+        team.cloud.list().is_empty().then_some(())
+    })
+    .await;
 }

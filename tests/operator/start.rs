@@ -14,17 +14,27 @@ async fn lease(cluster: &Cluster) -> Option<Lease> {
 }
 
 async fn holder(cluster: &Cluster) -> Option<String> {
-    lease(cluster).await?.spec?.holder_identity.filter(|holder| !holder.is_empty())
+    lease(cluster)
+        .await?
+        .spec?
+        .holder_identity
+        .filter(|holder| !holder.is_empty())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_leads_and_the_other_follows_when_it_ends() {
     let cluster = Cluster::own();
     let first = cluster.operator_with(|options| options.identity = "first".into());
-    eventually("the first leads", async || (holder(&cluster).await.as_deref() == Some("first")).then_some(())).await;
+    eventually("the first leads", async || {
+        (holder(&cluster).await.as_deref() == Some("first")).then_some(())
+    })
+    .await;
     let second = cluster.operator_with(|options| options.identity = "second".into());
     first.stop().await.expect("it ends in good order");
-    eventually("the second leads", async || (holder(&cluster).await.as_deref() == Some("second")).then_some(())).await;
+    eventually("the second leads", async || {
+        (holder(&cluster).await.as_deref() == Some("second")).then_some(())
+    })
+    .await;
     second.stop().await.expect("it ends in good order");
     assert_eq!(holder(&cluster).await, None, "who ends lets go");
 }
@@ -33,7 +43,13 @@ async fn one_of_two_leads_and_the_other_follows_when_it_ends() {
 async fn whose_applications_are_is_decided_once_and_changed_by_the_flag_alone() {
     let cluster = Cluster::own();
     let definitions = Api::<CustomResourceDefinition>::all(cluster.client().await);
-    let decided = async || lease(&cluster).await?.annotations().get("mooring.dev/applications").cloned();
+    let decided = async || {
+        lease(&cluster)
+            .await?
+            .annotations()
+            .get("mooring.dev/applications")
+            .cloned()
+    };
     let until = async |word: &str| {
         eventually(word, async || (decided().await.as_deref() == Some(word)).then_some(())).await;
     };
@@ -41,7 +57,10 @@ async fn whose_applications_are_is_decided_once_and_changed_by_the_flag_alone() 
     let operator = cluster.operator();
     until("on").await;
     let ours = eventually("our definition", async || {
-        definitions.get_opt("applications.core.oam.dev").await.expect("it can be read")
+        definitions
+            .get_opt("applications.core.oam.dev")
+            .await
+            .expect("it can be read")
     })
     .await;
     assert_eq!(ours.labels()["app.kubernetes.io/managed-by"], "mooring");
@@ -49,13 +68,19 @@ async fn whose_applications_are_is_decided_once_and_changed_by_the_flag_alone() 
 
     // KubeVela arrives.
     let mut theirs = ours.clone();
-    theirs.metadata = kube::api::ObjectMeta { name: Some("traitdefinitions.core.oam.dev".into()), ..Default::default() };
+    theirs.metadata = kube::api::ObjectMeta {
+        name: Some("traitdefinitions.core.oam.dev".into()),
+        ..Default::default()
+    };
     theirs.spec.names.kind = "TraitDefinition".into();
     theirs.spec.names.list_kind = None;
     theirs.spec.names.plural = "traitdefinitions".into();
     theirs.spec.names.singular = Some("traitdefinition".into());
     theirs.spec.names.short_names = None;
-    definitions.create(&Default::default(), &theirs).await.expect("it is accepted");
+    definitions
+        .create(&Default::default(), &theirs)
+        .await
+        .expect("it is accepted");
     let operator = cluster.operator();
     eventually("it leads", async || holder(&cluster).await).await;
     operator.stop().await.expect("it ends in good order");

@@ -18,8 +18,7 @@ use std::{
 };
 
 use k8s_openapi::{
-    api::core::v1::Namespace,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, Config,
@@ -69,6 +68,11 @@ impl Cluster {
         Self::start(None, &[])
     }
 
+    /// [`own`](Self::own), with an audit log.
+    pub(crate) fn audited() -> Self {
+        Self::start(None, &["--audit"])
+    }
+
     fn start(given: Option<PathBuf>, options: &[&str]) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("mooring-cluster-")
@@ -81,7 +85,12 @@ impl Cluster {
                 (kubeconfig, Some(process))
             }
         };
-        let cluster = Self { kubeconfig, directory, process, shared: Mutex::default() };
+        let cluster = Self {
+            kubeconfig,
+            directory,
+            process,
+            shared: Mutex::default(),
+        };
         cluster.block_on(prepare);
         cluster
     }
@@ -91,7 +100,9 @@ impl Cluster {
         std::thread::scope(|scope| {
             let worked = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.expect("a runtime").block_on(async { work(self.client().await).await });
+                runtime
+                    .expect("a runtime")
+                    .block_on(async { work(self.client().await).await });
             });
             worked.join().expect("the cluster is prepared");
         });
@@ -123,7 +134,8 @@ impl Cluster {
             ..Options::default()
         };
         change(&mut options);
-        Operator::start(self.kubeconfig.clone(), options)
+        let kubeconfig = options.kubeconfig.clone().unwrap_or_else(|| self.kubeconfig.clone());
+        Operator::start(kubeconfig, options)
     }
 
     /// The directory of the ledger and of the control plane; gone with the cluster.
@@ -174,7 +186,9 @@ fn install_crypto() {
 }
 
 fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/controlplane").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/controlplane")
+        .join(name)
 }
 
 fn up(directory: &Path, options: &[&str]) -> (PathBuf, Child) {
@@ -193,10 +207,14 @@ fn up(directory: &Path, options: &[&str]) -> (PathBuf, Child) {
         .expect("tests/controlplane/up starts");
     let mut line = String::new();
     let stdout = process.stdout.take().expect("its stdout");
-    BufReader::new(stdout).read_line(&mut line).expect("its stdout can be read");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("its stdout can be read");
     if line.trim().is_empty() {
         let log = fs::read_to_string(directory.join("up.log")).unwrap_or_default();
-        panic!("tests/controlplane/up did not start a control plane (see its README, or name a cluster with MOORING_TEST_KUBECONFIG): {log}");
+        panic!(
+            "tests/controlplane/up did not start a control plane (see its README, or name a cluster with MOORING_TEST_KUBECONFIG): {log}"
+        );
     }
     (PathBuf::from(line.trim()), process)
 }
@@ -216,7 +234,12 @@ async fn prepare(client: Client) {
 async fn namespace(client: &Client, name: &str, labels: &[(&str, &str)]) {
     let mut object = Namespace::default();
     object.metadata.name = Some(name.into());
-    object.metadata.labels = Some(labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect());
+    object.metadata.labels = Some(
+        labels
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect(),
+    );
     match Api::all(client.clone()).create(&PostParams::default(), &object).await {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if status.is_already_exists() => {}
@@ -248,7 +271,12 @@ impl Operator {
             let providers = vec![mooring_provider_mock::register()];
             run_until(config(&kubeconfig).await, options, providers, counted, token).await
         });
-        Self { runtime: Some(runtime), task: Some(task), shutdown, metrics }
+        Self {
+            runtime: Some(runtime),
+            task: Some(task),
+            shutdown,
+            metrics,
+        }
     }
 
     /// Ends it in good order.
@@ -284,7 +312,10 @@ impl Drop for Operator {
 fn log() {
     if env::var_os("RUST_LOG").is_some() {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_test_writer()
+            .try_init();
     }
 }
 
@@ -306,10 +337,17 @@ impl Team {
     pub(crate) async fn with(cluster: &Cluster, name: &str, mut mock: Json, environment: Json) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // A cluster that is used again has the names of the last time.
-        let unique = format!("{name}-{:x}{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let unique = format!(
+            "{name}-{:x}{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let client = cluster.client().await;
         mock["account"] = json!(unique);
-        mock.as_object_mut().expect("an object").entry("provisioning").or_insert(json!("100ms"));
+        mock.as_object_mut()
+            .expect("an object")
+            .entry("provisioning")
+            .or_insert(json!("100ms"));
         let cloud = Cloud::open(&MockConfig::deserialize(&mock).expect("a mock's configuration")).expect("a cloud");
         let mut spec = json!({
             "providers": {"default": unique},
@@ -324,7 +362,11 @@ impl Team {
             spec[field] = value.clone();
         }
         namespace(&client, &unique, &[("mooring.dev/environment", &unique)]).await;
-        let team = Self { client, namespace: unique.clone(), cloud };
+        let team = Self {
+            client,
+            namespace: unique.clone(),
+            cloud,
+        };
         team.apply_json(json!({
             "apiVersion": "mooring.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": unique},
             "spec": {"mock": mock},
@@ -356,7 +398,10 @@ impl Team {
     pub(crate) async fn try_apply(&self, mut object: Json) -> kube::Result<()> {
         let (group, version) = match object["apiVersion"].as_str().expect("an apiVersion").split_once('/') {
             Some((group, version)) => (group.to_owned(), version.to_owned()),
-            None => (String::new(), object["apiVersion"].as_str().expect("an apiVersion").to_owned()),
+            None => (
+                String::new(),
+                object["apiVersion"].as_str().expect("an apiVersion").to_owned(),
+            ),
         };
         let kind = object["kind"].as_str().expect("a kind").to_owned();
         let gvk = GroupVersionKind::gvk(&group, &version, &kind);
@@ -375,7 +420,13 @@ impl Team {
         };
         loop {
             let result = match api.get_opt(&name).await? {
-                None => api.create(&PostParams::default(), &serde_json::from_value(object.clone()).expect("an object")).await,
+                None => {
+                    api.create(
+                        &PostParams::default(),
+                        &serde_json::from_value(object.clone()).expect("an object"),
+                    )
+                    .await
+                }
                 Some(found) => {
                     // What others wrote on it stays: a user's `kubectl apply` keeps it too.
                     let mut merged = serde_json::to_value(&found).expect("JSON");
@@ -385,7 +436,12 @@ impl Team {
                             merged["metadata"][map][key] = value.clone();
                         }
                     }
-                    api.replace(&name, &PostParams::default(), &serde_json::from_value(merged).expect("an object")).await
+                    api.replace(
+                        &name,
+                        &PostParams::default(),
+                        &serde_json::from_value(merged).expect("an object"),
+                    )
+                    .await
                 }
             };
             match result {
@@ -411,7 +467,11 @@ pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) 
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(begun.elapsed() < PATIENCE, "{what}: not within {} s", PATIENCE.as_secs());
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{what}: not within {} s",
+            PATIENCE.as_secs()
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -23,6 +23,7 @@ use crate::api::{
 
 pub use consumption::Consumption;
 pub use order::{Target, after, alarm_target, bind_target, sort};
+pub use schema::check_document;
 
 /// The types of components that are rendered without KubeVela.
 pub const COMPONENTS: [&str; 2] = ["webservice", "worker"];
@@ -149,7 +150,7 @@ pub fn declare(namespace: &str, application: &str, spec: &ApplicationSpec) -> De
                 .field("name")
                 .value(&component.name);
             declared.problems.push(Problem {
-                component: Some(component.name.clone()),
+                component: Some(component.name.as_str().into()),
                 ..problem
             });
         }
@@ -159,7 +160,7 @@ pub fn declare(namespace: &str, application: &str, spec: &ApplicationSpec) -> De
                 .field("name")
                 .value(&component.name);
             declared.problems.push(Problem {
-                component: Some(component.name.clone()),
+                component: Some(component.name.as_str().into()),
                 ..problem
             });
         }

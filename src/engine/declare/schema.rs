@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use regex::Regex;
 use serde_json::{Map, Value as Json};
 
@@ -11,16 +12,17 @@ use crate::{
     engine::problem::{Problem, did_you_mean, listed, reason},
 };
 
-static SPEC: LazyLock<Json> = LazyLock::new(|| {
-    let crd = api::crds()
-        .into_iter()
-        .find(|crd| crd.spec.names.kind == "CloudResource")
-        .expect("it is one of ours");
-    let schema = crd.spec.versions[0]
-        .schema
-        .as_ref()
-        .and_then(|schema| schema.open_api_v3_schema.as_ref());
-    serde_json::to_value(schema).expect("a schema is JSON")["properties"]["spec"]["properties"].take()
+/// The schema of `spec`, by kind.
+static SPECS: LazyLock<HashMap<String, Json>> = LazyLock::new(|| {
+    let spec = |crd: CustomResourceDefinition| {
+        let schema = crd.spec.versions[0]
+            .schema
+            .as_ref()
+            .and_then(|schema| schema.open_api_v3_schema.as_ref());
+        let mut json = serde_json::to_value(schema).expect("a schema is JSON");
+        (crd.spec.names.kind, json["properties"]["spec"].take())
+    };
+    api::crds().into_iter().map(spec).collect()
 });
 
 static PATTERNS: LazyLock<HashMap<String, Regex>> = LazyLock::new(|| {
@@ -36,10 +38,7 @@ static PATTERNS: LazyLock<HashMap<String, Regex>> = LazyLock::new(|| {
         }
     }
     let mut patterns = HashMap::new();
-    SPEC.as_object()
-        .into_iter()
-        .flatten()
-        .for_each(|(_, schema)| collect(schema, &mut patterns));
+    SPECS.values().for_each(|schema| collect(schema, &mut patterns));
     patterns
 });
 
@@ -47,9 +46,26 @@ static PATTERNS: LazyLock<HashMap<String, Regex>> = LazyLock::new(|| {
 /// need not be complete.
 pub(crate) fn check(declares: Declares, properties: &Map<String, Json>, whole: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let schema = &SPEC[declares.as_str()];
+    let schema = &SPECS["CloudResource"]["properties"][declares.as_str()];
     object("", schema, properties, whole, &mut problems);
     problems
+}
+
+/// What is wrong with the `spec` of one of our own kinds, as an API server would say it. `None` if the kind is not ours.
+pub fn check_document(kind: &str, spec: &Json) -> Option<Vec<Problem>> {
+    let schema = SPECS.get(kind)?;
+    let mut problems = Vec::new();
+    any("spec", schema, spec, true, &mut problems);
+    let members: Vec<&str> = match kind {
+        "CloudResource" => Declares::ALL.map(Declares::as_str).into(),
+        "ProviderConfig" => api::PROVIDERS.into(),
+        _ => return Some(problems),
+    };
+    if members.iter().filter(|member| spec.get(**member).is_some()).count() != 1 {
+        let message = format!("exactly one of {} must be set", listed(members));
+        problems.push(Problem::new(reason::INVALID_SPEC, message).field("spec"));
+    }
+    Some(problems)
 }
 
 fn problem(field: &str, value: &Json, message: impl Into<String>) -> Problem {
@@ -119,13 +135,12 @@ fn any(path: &str, schema: &Json, value: &Json, whole: bool, problems: &mut Vec<
                 any(&format!("{path}[{index}]"), &schema["items"], item, true, problems);
             }
         }
-        (Some("boolean"), Json::Bool(_)) => {}
         (Some("integer"), Json::Number(number)) if number.is_i64() || number.is_u64() => {
             if let Some(message) = range(schema, number.as_f64().unwrap_or_default()) {
                 wrong(message);
             }
         }
-        (Some("number"), Json::Number(_)) => {}
+        (Some("boolean"), Json::Bool(_)) | (Some("number"), Json::Number(_)) => {}
         (Some("string"), Json::String(text)) => {
             if let Some(message) = string(schema, text) {
                 wrong(message);

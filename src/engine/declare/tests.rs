@@ -412,3 +412,55 @@ fn a_use_has_the_variables_it_asks_for() {
     let templates = of(Kind::Slb, json!({"env": {"URL": "http://{host}"}}));
     assert_eq!(templates.env_names(Kind::Slb).into_keys().collect::<Vec<_>>(), ["URL"]);
 }
+
+#[test]
+fn documents_of_our_kinds_are_checked_without_an_api_server() {
+    let rds = json!({"application": "a", "component": "b", "name": "c", "rds": {"engine": "mysql"}});
+    let cases = [
+        ("CloudResource", rds.clone(), None),
+        (
+            "CloudResource",
+            json!({"application": "a", "component": "b", "name": "c"}),
+            Some(("spec", "exactly one of vpc, slb")),
+        ),
+        (
+            "CloudResource",
+            json!({"application": "A", "component": "b", "name": "c", "log": {}}),
+            Some(("spec.application", "does not have the form")),
+        ),
+        ("ProviderConfig", json!({"mock": {"anything": 1}}), None),
+        (
+            "ProviderConfig",
+            json!({"mock": {}, "onprem": {}}),
+            Some(("spec", "exactly one of aliyun")),
+        ),
+        (
+            "Environment",
+            json!({"providers": {"default": "mock"}, "allowedNamespaces": {}}),
+            None,
+        ),
+        (
+            "Environment",
+            json!({"providers": {"default": "mock"}, "limits": {"rsd": {"count": 1}}}),
+            Some(("spec.limits.rsd", "did you mean `rds`")),
+        ),
+        (
+            "Environment",
+            json!({"class": "prod", "providers": {}}),
+            Some(("spec.class", "development, production")),
+        ),
+        ("Environment", json!({}), Some(("spec.providers", "is missing"))),
+    ];
+    for (kind, spec, expected) in cases {
+        let problems = check_document(kind, &spec).expect("one of ours");
+        match (problems.as_slice(), expected) {
+            ([], None) => {}
+            ([problem], Some((field, words))) => {
+                assert_eq!(problem.field, field, "{problem}");
+                assert!(problem.to_string().contains(words), "{problem}");
+            }
+            (problems, expected) => panic!("{problems:?}, expected {expected:?} of {spec}"),
+        }
+    }
+    assert_eq!(check_document("Deployment", &rds), None);
+}

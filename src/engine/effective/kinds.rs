@@ -150,6 +150,9 @@ impl Builder<'_> {
     /// The instance class: what `options.<provider>.class` says, else what the size means here.
     fn class(&self, common: &mut Common) -> Result<(String, Origin), Problem> {
         let provider = self.context.provider;
+        if self.layers.merged().contains_key("existing") {
+            return Ok(("as it is".into(), Origin::Trait));
+        }
         let size: String = self.get("size")?.unwrap_or_else(|| "small".into());
         let origin = self.layers.origin("size").unwrap_or(Origin::BuiltIn);
         let field = format!("options.{provider}.class");

@@ -181,6 +181,16 @@ fn a_class_may_be_named_and_an_engine_substituted() {
     assert_eq!(effective.spec["engine"], "mariadb");
     assert_eq!(effective.spec["common"]["options"], json!({"x": 1}));
 
+    let existing = place
+        .resolve(Kind::Rds, json!({"engine": "mysql", "existing": {"id": "db7"}}))
+        .expect("it resolves");
+    assert_eq!(
+        existing.existing.map(|existing| existing.id).as_deref(),
+        Some("db7"),
+        "it needs no size"
+    );
+    assert_eq!(existing.deletion.policy, DeletionPolicy::Retain);
+
     let place = Place::new(environment(json!({"rds": {"size": "small"}})), "onprem");
     assert!(place.problems(Kind::Rds, properties)[0].contains("enforces `size: small`"));
 }
