@@ -111,10 +111,8 @@ where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
 {
     let name = annotation(identity);
-    if !object
-        .annotations()
-        .get(&name)
-        .is_some_and(|value| value.split(':').next() == Some(action))
+    let said = object.annotations().get(&name);
+    if said.and_then(|value| value.split(':').next()) != Some(action)
     {
         return;
     }

@@ -23,6 +23,9 @@ use crate::{
     operator::Context,
 };
 
+/// An Environment with its name.
+type Named = (String, Arc<Environment>);
+
 /// What a CloudResource refers to, as it is now.
 #[derive(Debug)]
 pub(super) struct Inputs {
@@ -33,7 +36,7 @@ pub(super) struct Inputs {
     /// The labels of its namespace.
     pub(super) labels: BTreeMap<String, String>,
     /// The Environment it is in, by name; or why there is none.
-    pub(super) environment: Result<(String, Arc<Environment>), Problem>,
+    pub(super) environment: Result<Named, Problem>,
     /// The Environment it would be in if it were not in another one already.
     pub(super) moved_to: Option<String>,
     /// The ProviderConfigs there are.
@@ -143,7 +146,7 @@ fn environment(
     record: Option<&Record>,
     siblings: &[Relative],
     labels: &BTreeMap<String, String>,
-) -> (Result<(String, Arc<Environment>), Problem>, Option<String>) {
+) -> (Result<Named, Problem>, Option<String>) {
     let known: BTreeMap<_, _> = context
         .stores
         .environments
@@ -191,7 +194,7 @@ fn environment(
             .stores
             .environments
             .get(None, &name)
-            .map(|guard| guard.0.clone())
+            .map(|guard| guard.as_ref().clone().0)
         {
             Some(Ok(environment)) => Ok((name, Arc::new(environment))),
             Some(Err(invalid)) => Err(Problem::new(
