@@ -35,10 +35,23 @@ struct Process {
 
 impl Process {
     fn start(cluster: &Cluster) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("a port").port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|bound| bound.local_addr())
+            .expect("a port")
+            .port();
         let log = File::create(cluster.directory().join("operator.log")).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_mooring"))
-            .args(["run", "--applications", "on", "--lease", "2s", "--namespace", SYSTEM, "--identity", "bench"])
+            .args([
+                "run",
+                "--applications",
+                "on",
+                "--lease",
+                "2s",
+                "--namespace",
+                SYSTEM,
+                "--identity",
+                "bench",
+            ])
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--kubeconfig")
             .arg(&cluster.kubeconfig)
@@ -53,7 +66,9 @@ impl Process {
 
     /// Every figure of /metrics, by its name with labels; none while it does not serve.
     async fn metrics(&self) -> BTreeMap<String, f64> {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else { return BTreeMap::new() };
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else {
+            return BTreeMap::new();
+        };
         let mut text = String::new();
         let request = b"GET /metrics HTTP/1.0\r\nHost: operator\r\n\r\n";
         if stream.write_all(request).await.is_err() || stream.read_to_string(&mut text).await.is_err() {
@@ -63,7 +78,10 @@ impl Process {
             let (name, value) = line.rsplit_once(' ')?;
             Some((name.to_owned(), value.parse().ok()?))
         };
-        text.lines().filter(|line| !line.starts_with('#')).filter_map(figure).collect()
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(figure)
+            .collect()
     }
 
     /// Writes to the API server, Events apart.
@@ -76,7 +94,11 @@ impl Process {
     fn resident_mb(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("/proc");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
-        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).expect("a number") / 1024.0
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kb| kb.parse::<f64>().ok())
+            .expect("a number")
+            / 1024.0
     }
 
     /// Processor seconds used so far.
@@ -110,7 +132,11 @@ impl Drop for Process {
 }
 
 fn sum(metrics: &BTreeMap<String, f64>, part: &str) -> f64 {
-    metrics.iter().filter(|(name, _)| name.contains(part)).map(|(_, value)| value).sum()
+    metrics
+        .iter()
+        .filter(|(name, _)| name.contains(part))
+        .map(|(_, value)| value)
+        .sum()
 }
 
 /// An application with all five kinds, in the environment's own network.
@@ -136,7 +162,11 @@ async fn ready(resources: &Api<CloudResource>) -> usize {
 }
 
 fn condition(resource: &CloudResource, of: &str) -> bool {
-    resource.status.iter().flat_map(|status| &status.conditions).any(|c| c.type_ == of && c.status == "True")
+    resource
+        .status
+        .iter()
+        .flat_map(|status| &status.conditions)
+        .any(|c| c.type_ == of && c.status == "True")
 }
 
 async fn many(size: usize) {
@@ -162,7 +192,10 @@ async fn many(size: usize) {
             let application = serde_json::from_value::<Application>(application(n)).expect("an Application");
             let applications = applications.clone();
             async move {
-                applications.create(&PostParams::default(), &application).await.expect("it is accepted");
+                applications
+                    .create(&PostParams::default(), &application)
+                    .await
+                    .expect("it is accepted");
             }
         })
         .await;
@@ -192,15 +225,33 @@ async fn many(size: usize) {
     let per_second = (size / 5) as f64 / accepted.as_secs_f64();
     println!("| {size} resources ({} applications) | |", size / 5);
     println!("|---|---|");
-    println!("| API-server writes per resource, declared to bound, Events apart | {:.1} |", writes / (size - 5) as f64);
+    println!(
+        "| API-server writes per resource, declared to bound, Events apart | {:.1} |",
+        writes / (size - 5) as f64
+    );
     println!("| applications accepted by the API server per second | {per_second:.0} |");
-    println!("| from the first declared to all ready | {:.1} s |", all_ready.as_secs_f64());
+    println!(
+        "| from the first declared to all ready | {:.1} s |",
+        all_ready.as_secs_f64()
+    );
     println!("| resident memory | {resident:.0} MB |");
-    println!("| idle processor use | {:.1} % of a core |", (cpu_after - cpu_before) / 1.2);
-    println!("| cloud reads per poll interval | {:.0} (N/50 = {}) |", (reads_after - reads_before) / 2.0, size / 50);
-    println!("| from restart to idle, of which 1 s is seeing that it is idle | {:.1} s |", idle.as_secs_f64());
+    println!(
+        "| idle processor use | {:.1} % of a core |",
+        (cpu_after - cpu_before) / 1.2
+    );
+    println!(
+        "| cloud reads per poll interval | {:.0} (N/50 = {}) |",
+        (reads_after - reads_before) / 2.0,
+        size / 50
+    );
+    println!(
+        "| from restart to idle, of which 1 s is seeing that it is idle | {:.1} s |",
+        idle.as_secs_f64()
+    );
     println!();
-    let _ = applications.delete_collection(&DeleteParams::default(), &ListParams::default()).await;
+    let _ = applications
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await;
 }
 
 async fn reads(process: &Process) -> f64 {
@@ -234,7 +285,11 @@ async fn latency() {
         let deployments = deployments.clone();
         async move {
             let mut bound = BTreeMap::new();
-            let mut stream = deployments.watch(&WatchParams::default(), "0").await.expect("a watch").boxed();
+            let mut stream = deployments
+                .watch(&WatchParams::default(), "0")
+                .await
+                .expect("a watch")
+                .boxed();
             while bound.len() < WORKLOADS {
                 if let Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) = stream.next().await {
                     let text = serde_json::to_string(&object.spec).expect("JSON");
@@ -272,17 +327,30 @@ async fn latency() {
         .await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let (ready, bound) = (asked.await.expect("all get ready"), watched.await.expect("all get bound"));
-    let mut spans: Vec<_> = ready.iter().map(|(app, at)| bound[app].saturating_duration_since(*at)).collect();
+    let (ready, bound) = (
+        asked.await.expect("all get ready"),
+        watched.await.expect("all get bound"),
+    );
+    let mut spans: Vec<_> = ready
+        .iter()
+        .map(|(app, at)| bound[app].saturating_duration_since(*at))
+        .collect();
     spans.sort();
     let at = |part: f64| spans[((spans.len() - 1) as f64 * part) as usize].as_secs_f64();
-    println!("| from cloud-ready to env in the workload, {WORKLOADS} workloads | p50 {:.2} s, p99 {:.2} s |", at(0.5), at(0.99));
+    println!(
+        "| from cloud-ready to env in the workload, {WORKLOADS} workloads | p50 {:.2} s, p99 {:.2} s |",
+        at(0.5),
+        at(0.99)
+    );
     operator.kill();
 }
 
 fn main() {
     let sizes = std::env::var("MOORING_BENCH").unwrap_or_else(|_| "300,3000".into());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     for size in sizes.split(',') {
         let size = size.trim().parse().expect("MOORING_BENCH: numbers, comma-separated");
         runtime.block_on(many(size));

@@ -22,13 +22,21 @@ fn the_two_commands_of_a_newcomer_work() {
             .env("MOORING_STATE", state.path().join("state"))
             .output()
             .expect("a shell");
-        let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        let (out, err) = (
+            String::from_utf8_lossy(&ran.stdout),
+            String::from_utf8_lossy(&ran.stderr),
+        );
         assert!(ran.status.success(), "{command}: {out}{err}");
         format!("{out}{err}")
     });
     let printed: Vec<_> = printed.collect();
     for kind in ["vpc", "rds", "slb", "log", "monitor"] {
-        assert!(printed[0].contains(kind) && printed[1].contains(kind), "{kind}: {}\n{}", printed[0], printed[1]);
+        assert!(
+            printed[0].contains(kind) && printed[1].contains(kind),
+            "{kind}: {}\n{}",
+            printed[0],
+            printed[1]
+        );
     }
     assert!(printed[0].contains("web.env"), "the env file is named: {}", printed[0]);
     let inventory = Command::new(env!("CARGO_BIN_EXE_mooring"))
@@ -36,5 +44,9 @@ fn the_two_commands_of_a_newcomer_work() {
         .env("MOORING_STATE", state.path().join("state"))
         .output()
         .expect("it runs");
-    assert_eq!(String::from_utf8_lossy(&inventory.stdout).trim(), "[]", "nothing is left in the cloud");
+    assert_eq!(
+        String::from_utf8_lossy(&inventory.stdout).trim(),
+        "[]",
+        "nothing is left in the cloud"
+    );
 }

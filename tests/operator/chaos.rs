@@ -33,7 +33,17 @@ impl Process {
     fn start(cluster: &Cluster, n: usize) -> Self {
         let log = cluster.directory().join(format!("operator-{n}.log"));
         let child = Command::new(env!("CARGO_BIN_EXE_mooring"))
-            .args(["run", "--applications", "on", "--lease", "2s", "--namespace", SYSTEM, "--listen", "127.0.0.1:0"])
+            .args([
+                "run",
+                "--applications",
+                "on",
+                "--lease",
+                "2s",
+                "--namespace",
+                SYSTEM,
+                "--listen",
+                "127.0.0.1:0",
+            ])
             .arg("--identity")
             .arg(format!("operator-{n}"))
             .arg("--kubeconfig")
@@ -100,7 +110,12 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
             if wanted.remove(&n).is_some() {
                 let deleted = applications.delete(&format!("app{n}"), &DeleteParams::default()).await;
                 assert!(deleted.is_ok() || matches!(&deleted, Err(kube::Error::Api(status)) if status.is_not_found()));
-            } else if applications.get_opt(&format!("app{n}")).await.expect("it answers").is_none() {
+            } else if applications
+                .get_opt(&format!("app{n}"))
+                .await
+                .expect("it answers")
+                .is_none()
+            {
                 team.apply_json(application(n, 20)).await;
                 wanted.insert(n, 20);
             }
@@ -112,7 +127,11 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
     }
     for n in 0..APPLICATIONS {
         if let std::collections::btree_map::Entry::Vacant(vacant) = wanted.entry(n)
-            && applications.get_opt(&format!("app{n}")).await.expect("it answers").is_none()
+            && applications
+                .get_opt(&format!("app{n}"))
+                .await
+                .expect("it answers")
+                .is_none()
         {
             team.apply_json(application(n, 20)).await;
             vacant.insert(20);
@@ -120,17 +139,26 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
     }
     // What was being deleted goes; what is wanted comes up.
     let resources: Api<CloudResource> = team.api();
-    eventually("every declared resource is ready, and nothing else is there", async || {
-        let all = resources.list(&ListParams::default()).await.ok()?.items;
-        let ready = all.iter().filter(|resource| is_ready(resource)).count();
-        (ready == 2 * wanted.len() && all.len() == ready && cloud.list().len() == ready).then_some(())
-    })
+    eventually(
+        "every declared resource is ready, and nothing else is there",
+        async || {
+            let all = resources.list(&ListParams::default()).await.ok()?.items;
+            let ready = all.iter().filter(|resource| is_ready(resource)).count();
+            (ready == 2 * wanted.len() && all.len() == ready && cloud.list().len() == ready).then_some(())
+        },
+    )
     .await;
-    let identities: std::collections::BTreeSet<_> =
-        cloud.list().iter().filter_map(|resource| Some(resource.owner()?.identity)).collect();
+    let identities: std::collections::BTreeSet<_> = cloud
+        .list()
+        .iter()
+        .filter_map(|resource| Some(resource.owner()?.identity))
+        .collect();
     assert_eq!(identities.len(), 2 * wanted.len(), "each identity has one resource");
 
-    applications.delete_collection(&DeleteParams::default(), &ListParams::default()).await.expect("they can be deleted");
+    applications
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await
+        .expect("they can be deleted");
     eventually("nothing is left", async || {
         let applications = applications.list(&ListParams::default()).await.ok()?.items;
         let resources = resources.list(&ListParams::default()).await.ok()?.items;
@@ -146,6 +174,9 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
 fn is_ready(resource: &CloudResource) -> bool {
     resource.metadata.deletion_timestamp.is_none()
         && resource.status.as_ref().is_some_and(|status| {
-            status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+            status
+                .conditions
+                .iter()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True")
         })
 }

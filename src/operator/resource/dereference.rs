@@ -190,13 +190,9 @@ fn environment(
         None => chosen,
     };
     let found = environment.and_then(|name| {
-        match context
-            .stores
-            .environments
-            .get(None, &name)
-            .map(|guard| guard.as_ref().clone().0)
-        {
-            Some(Ok(environment)) => Ok((name, Arc::new(environment))),
+        let guard = context.stores.environments.get(None, &name);
+        match guard.as_ref().map(|guard| &guard.0) {
+            Some(Ok(environment)) => Ok((name, Arc::new(environment.clone()))),
             Some(Err(invalid)) => Err(Problem::new(
                 reason::INVALID_ENVIRONMENT,
                 format!("Environment `{name}` cannot be read: {invalid}"),
