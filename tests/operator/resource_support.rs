@@ -59,7 +59,10 @@ pub(crate) async fn until(
         let object = find(team, name).await;
         match object {
             Some(object) if is(&object) == Some(true) => return object,
-            last => assert!(begun.elapsed() < PATIENCE, "{name}: {what}: not in time; it is {last:#?}"),
+            last => assert!(
+                begun.elapsed() < PATIENCE,
+                "{name}: {what}: not in time; it is {last:#?}"
+            ),
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }

@@ -112,8 +112,7 @@ where
 {
     let name = annotation(identity);
     let said = object.annotations().get(&name);
-    if said.and_then(|value| value.split(':').next()) != Some(action)
-    {
+    if said.and_then(|value| value.split(':').next()) != Some(action) {
         return;
     }
     let patch = serde_json::json!({"metadata": {"annotations": {name: null}}});

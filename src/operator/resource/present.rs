@@ -196,11 +196,17 @@ async fn identity(
     if known.is_some_and(|known| known.standing != Standing::Gone && known.owner.key == *inputs.key()) {
         return Ok(Ok(annotated.clone()));
     }
-    let of_key = context.engine.ledger().of_key(context.engine.cluster(), inputs.key()).await?;
+    let of_key = context
+        .engine
+        .ledger()
+        .of_key(context.engine.cluster(), inputs.key())
+        .await?;
     let held = of_key
         .into_iter()
         .find(|record| !matches!(record.standing, Standing::Gone | Standing::Abandoned));
-    Ok(Ok(held.map_or_else(|| annotated.clone(), |record| record.owner.identity)))
+    Ok(Ok(
+        held.map_or_else(|| annotated.clone(), |record| record.owner.identity)
+    ))
 }
 
 /// Writes the finalizer and the identity onto the object, where they are missing.
@@ -270,7 +276,11 @@ async fn conclude(
     let ready_before = status::holds(&inputs.status, condition::READY);
     // What is known of somebody else's resource is not this one's to remember.
     let foreign = matches!(&report.ready, Some(ready) if ready.reason == mooring_provider::reason::OWNED_ELSEWHERE);
-    let memory = if foreign { base.memory.clone() } else { report.memory.clone() };
+    let memory = if foreign {
+        base.memory.clone()
+    } else {
+        report.memory.clone()
+    };
     let mut status = CloudResourceStatus { memory, ..base };
     if let Some(written) = &object.status {
         status.conditions.clone_from(&written.conditions);
@@ -279,7 +289,10 @@ async fn conclude(
     let mut ready = report.ready.clone().map(Told::from);
     let mut synced = Told::from(report.synced.clone());
     // A change in place, of one that is in use: it goes on being usable. One that comes back into use is not yet.
-    if let Some(told) = ready.as_mut().filter(|told| told.reason == mooring_provider::reason::UPDATING) {
+    if let Some(told) = ready
+        .as_mut()
+        .filter(|told| told.reason == mooring_provider::reason::UPDATING)
+    {
         told.is = ready_before;
     }
     if report.is_ready() && ready.as_ref().is_some_and(|ready| ready.is) {

@@ -166,8 +166,9 @@ pub(super) async fn credentials(
     }
     let password = new_password();
     entries.extend(secret::credentials(username, &password));
-    let scheme =
-        |engine| serde_json::from_value::<mooring_provider::spec::Engine>(engine).map(mooring_provider::spec::Engine::scheme);
+    let scheme = |engine| {
+        serde_json::from_value::<mooring_provider::spec::Engine>(engine).map(mooring_provider::spec::Engine::scheme)
+    };
     let content = Content {
         type_: scheme(spec["engine"].clone()).unwrap_or("database").to_owned(),
         entries,
