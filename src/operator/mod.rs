@@ -8,10 +8,12 @@ pub mod application;
 pub mod binding;
 pub mod context;
 pub mod control;
+mod environment;
 mod events;
 mod health;
 mod lease;
 pub mod metrics;
+mod object;
 mod provider;
 mod resource;
 mod retained;
@@ -274,7 +276,7 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
         }
         binding::spawn(&context, &spawner, &shutdown);
         spawner.spawn(provider::run(Arc::clone(&context), shutdown.clone()));
-        spawner.spawn(provider::run_environments(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(environment::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(retained::run(Arc::clone(&context), shutdown.clone()));
     });

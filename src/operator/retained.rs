@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Context, control,
-    provider::{remove_finalizer, tell},
+    object::{remove_finalizer, tell},
     resource::{
         Failure,
         approval::{self, Approvals},

@@ -275,7 +275,7 @@ fn a_refused_change_fails_and_leaves_everything_running() {
     .expect("written");
     let up = workplace.run(&["up", "-f", &file]).code(1);
     assert!(
-        up.stdout.contains("ImmutableField") && up.stdout.contains("declared Postgresql"),
+        up.stdout.contains("ImmutableField") && up.stdout.contains("declared postgresql"),
         "{up:?}"
     );
     assert_eq!(workplace.cloud().list().len(), 5);

@@ -220,6 +220,10 @@ fn bound(
         if there.is_some_and(|child| reason_of(child) == Some("Skipped")) {
             continue;
         }
+        // It is on its way out, and its variables with it; the Deployment would get what is being taken from it.
+        if there.is_some_and(|child| child.metadata.deletion_timestamp.is_some()) {
+            continue;
+        }
         // Somebody else has the name, and the Secret of that name is theirs.
         let name = declaration.key.object_name();
         if there.is_none() && context.stores.resources.get(Some(&subject.namespace), &name).is_some() {

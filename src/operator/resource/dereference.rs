@@ -189,21 +189,23 @@ fn environment(
         Some(name) => Ok(name),
         None => chosen,
     };
-    let found = environment.and_then(|name| {
-        let guard = context.stores.environments.get(None, &name);
-        match guard.as_ref().map(|guard| &guard.0) {
-            Some(Ok(environment)) => Ok((name, Arc::new(environment.clone()))),
-            Some(Err(invalid)) => Err(Problem::new(
-                reason::INVALID_ENVIRONMENT,
-                format!("Environment `{name}` cannot be read: {invalid}"),
-            )),
-            None => Err(Problem::new(
-                reason::ENVIRONMENT_NOT_FOUND,
-                format!("Environment `{name}`, which it is in, is gone; what runs is left as it is until that is back"),
-            )),
-        }
-    });
-    (found, moved_to)
+    (environment.and_then(|name| of_name(context, name)), moved_to)
+}
+
+fn of_name(context: &Context, name: String) -> Result<Named, Problem> {
+    let Some(guard) = context.stores.environments.get(None, &name) else {
+        return Err(Problem::new(
+            reason::ENVIRONMENT_NOT_FOUND,
+            format!("Environment `{name}`, which it is in, is gone; what runs is left as it is until that is back"),
+        ));
+    };
+    match &guard.0 {
+        Ok(environment) => Ok((name, Arc::new(environment.clone()))),
+        Err(invalid) => Err(Problem::new(
+            reason::INVALID_ENVIRONMENT,
+            format!("Environment `{name}` cannot be read: {invalid}"),
+        )),
+    }
 }
 
 /// What those that come before it give. Only a network of the application's own is asked for more than its status.
