@@ -60,6 +60,13 @@
 )]
 
 pub mod api;
+pub mod cli;
 pub mod engine;
 pub mod ledger;
+pub mod local;
 pub mod operator;
+
+/// The providers of this build. A new one is a line here, a feature and a dependency.
+pub fn registrations() -> Vec<mooring_provider::Registration> {
+    vec![mooring_provider_mock::register()]
+}

@@ -68,6 +68,11 @@ impl Cluster {
         Self::start(None, &[])
     }
 
+    /// [`own`](Self::own), with an audit log.
+    pub(crate) fn audited() -> Self {
+        Self::start(None, &["--audit"])
+    }
+
     fn start(given: Option<PathBuf>, options: &[&str]) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("mooring-cluster-")
@@ -129,7 +134,8 @@ impl Cluster {
             ..Options::default()
         };
         change(&mut options);
-        Operator::start(self.kubeconfig.clone(), options)
+        let kubeconfig = options.kubeconfig.clone().unwrap_or_else(|| self.kubeconfig.clone());
+        Operator::start(kubeconfig, options)
     }
 
     /// The directory of the ledger and of the control plane; gone with the cluster.

@@ -220,6 +220,10 @@ fn bound(
         if there.is_some_and(|child| reason_of(child) == Some("Skipped")) {
             continue;
         }
+        // It was removed a moment ago and is being unbound; once it is gone it is made anew.
+        if there.is_some_and(|child| child.meta().deletion_timestamp.is_some()) {
+            continue;
+        }
         // Somebody else has the name, and the Secret of that name is theirs.
         let name = declaration.key.object_name();
         if there.is_none() && context.stores.resources.get(Some(&subject.namespace), &name).is_some() {

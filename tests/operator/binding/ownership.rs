@@ -121,7 +121,10 @@ async fn a_value_that_is_put_in_place_of_ours_is_theirs() {
     // Nothing of ours keeps the container's name: its owner may rename it, and drop the variable.
     let mut renamed = deployment("web", json!([]));
     renamed["spec"]["template"]["spec"]["containers"][0]["name"] = json!("main");
-    scene.kubectl("apply --server-side --field-manager=someone --force-conflicts -f FILE", &renamed);
+    scene.kubectl(
+        "apply --server-side --field-manager=someone --force-conflicts -f FILE",
+        &renamed,
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
