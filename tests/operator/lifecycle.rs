@@ -260,3 +260,43 @@ async fn an_application_that_cannot_be_read_is_said_to_be_and_can_be_deleted() {
     .await;
     gone(&team).await;
 }
+
+/// Garbage collection may be done with orphaning before the operator hears of the deletion; nothing then says that it was
+/// meant but the owner that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_orphaned_while_the_operator_was_away_is_left_running() {
+    let cluster = Cluster::own();
+    let team = Team::new(&cluster, "away").await;
+    let operator = cluster.operator();
+    team.apply_json(shop(json!({"image": "x"}), json!([rds()]))).await;
+    running(&team).await;
+    operator.stop().await.expect("it ends in good order");
+    delete(&team, PropagationPolicy::Orphan).await;
+    eventually("it was orphaned", async || {
+        let resource = team.api::<CloudResource>().get("shop-web-rds").await.ok()?;
+        let application = team.api::<Application>().get("shop").await.ok()?;
+        let only_ours = application.finalizers() == ["mooring.dev/teardown"];
+        (resource.owner_references().is_empty() && only_ours).then_some(())
+    })
+    .await;
+    let operator = cluster.operator();
+    eventually("the application is gone", async || {
+        let found = team
+            .api::<Application>()
+            .get_opt("shop")
+            .await
+            .expect("the API server answers");
+        found.is_none().then_some(())
+    })
+    .await;
+    let resource = team
+        .api::<CloudResource>()
+        .get("shop-web-rds")
+        .await
+        .expect("it is there");
+    assert_eq!(resource.metadata.deletion_timestamp, None);
+    let workload = team.api::<Deployment>().get("web").await.expect("it is there");
+    assert_eq!(workload.metadata.deletion_timestamp, None);
+    assert_eq!(team.cloud.list().len(), 1);
+    operator.stop().await.expect("it ends in good order");
+}

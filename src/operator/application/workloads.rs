@@ -220,8 +220,8 @@ fn bound(
         if there.is_some_and(|child| reason_of(child) == Some("Skipped")) {
             continue;
         }
-        // It is on its way out, and its variables with it; the Deployment would get what is being taken from it.
-        if there.is_some_and(|child| child.metadata.deletion_timestamp.is_some()) {
+        // It was removed a moment ago and is being unbound; once it is gone it is made anew.
+        if there.is_some_and(|child| child.meta().deletion_timestamp.is_some()) {
             continue;
         }
         // Somebody else has the name, and the Secret of that name is theirs.
@@ -375,7 +375,7 @@ async fn prune(context: &Context, applied: &Applied, subject: &Subject, declared
     for deployment in deployments(context, subject) {
         let name = deployment.name_any();
         let rendered = |component: &Component| component.name == name && COMPONENTS.contains(&component.kind.as_str());
-        if declared.components.iter().any(rendered) {
+        if declared.components.iter().any(rendered) || !subject.owns(deployment.as_ref()) {
             continue;
         }
         applied.forget(&subject.namespace, &name);
@@ -410,7 +410,7 @@ pub(super) async fn withdraw_services(context: &Context, subject: &Subject) -> k
     );
     let api = Api::<Service>::namespaced(context.client.clone(), &subject.namespace);
     for service in metadata.list(&ListParams::default().labels(&ours)).await? {
-        if is_ours(&service, subject) {
+        if subject.owns(&service) {
             delete(&api, &service).await?;
         }
     }
@@ -425,7 +425,7 @@ where
         propagation_policy: Some(PropagationPolicy::Foreground),
         preconditions: Some(Preconditions {
             uid: object.uid(),
-            resource_version: None,
+            resource_version: object.resource_version(),
         }),
         ..DeleteParams::default()
     };

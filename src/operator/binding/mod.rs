@@ -7,13 +7,13 @@
 //! workload) and the `resourceVersion` (what was judged is what is changed) of what was read.
 //!
 //! **Who owns the variables of a Deployment that we render.** The Application controller gives them to the Deployment
-//! at its creation, by server-side apply, so that the first pods wait for the Secret and nothing is rolled twice; it
-//! asks [`env_of`] for their names and writes `{name, valueFrom: {secretKeyRef: {name, key}}}` and no more. Its later
-//! applies contain only those that are still its own ([`rendered_variables`]). As soon as the Deployment is seen,
-//! their ownership is handed over to the binding controller by one write of `managedFields`, which changes no
-//! template. From then on they are the binding controller's alone, as in any other workload: only so do they go with
-//! one rollout when a trait goes. Should it apply them later all the same, they are handed over again when they are to
-//! go.
+//! at its creation, by server-side apply, so that the first pods wait for the Secret and nothing is rolled twice: as
+//! `{name, valueFrom: {secretKeyRef: {name, key}}}` and no more. As soon as the Deployment is seen, their ownership is
+//! handed over to the binding controller by one write of `managedFields`, which changes no template. From then on they
+//! stay until the binding controller takes them out, whether or not later applies of the Application controller
+//! contain them; if those do, they are handed over once more when they are to go. So a trait that goes costs one
+//! rollout. What the Application controller must not do: leave them out before [`is_handed_over`], or apply those of a
+//! CloudResource that is being deleted.
 //!
 //! **Rollouts.** The annotation on the pod template has the revision of each binding that has changed since it was
 //! first bound. So a first binding is the one rollout that the variables make, a Deployment that was born with them
@@ -48,6 +48,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
     core::{DeserializeGuard, PartialObjectMeta},
     runtime::reflector::ObjectRef,
@@ -68,6 +69,13 @@ pub use wanted::{Env, Wanted, env_of};
 
 type Resource = DeserializeGuard<CloudResource>;
 type Meta<K> = PartialObjectMeta<K>;
+
+/// Whether the binding controller has taken over the variables of a Deployment that the Application controller made.
+/// Until then the latter does not apply a changed template, which would drop them.
+pub fn is_handed_over(managed: &[ManagedFieldsEntry]) -> bool {
+    let owners = owners::Owners::of(WorkloadKind::Deployment, managed);
+    owners.ours().next().is_some()
+}
 
 /// Starts the controllers: one per kind of workload, and one that says of each CloudResource how far it is.
 pub(super) fn spawn(context: &Arc<Context>, tasks: &TaskTracker, shutdown: &CancellationToken) {

@@ -336,11 +336,7 @@ async fn a_rendered_deployment_is_not_rolled_for_what_it_was_born_with() {
     render(&scene).await;
     crate::support::cluster::eventually("it is handed over before there is a Secret", async || {
         let there = scene.deployment("web").await;
-        let managers = there.managed_fields().iter().map(|entry| entry.manager.as_deref());
-        managers
-            .into_iter()
-            .any(|manager| manager == Some("mooring-binding"))
-            .then_some(())
+        mooring::operator::binding::is_handed_over(there.managed_fields()).then_some(())
     })
     .await;
     // From now on the Application controller leaves them out of what it applies, and nothing changes.
