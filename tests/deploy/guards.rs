@@ -96,7 +96,7 @@ fn the_operator_changes_only_env_of_workloads_that_are_not_its_own() {
     }
     for (kind, change) in [
         ("deployment", r#"{"spec":{"replicas":3}}"#),
-        ("statefulset", r#"{"spec":{"updateStrategy":{"type":"OnDelete"}}}"#),
+        ("statefulset", r#"{"spec":{"replicas":2}}"#),
         ("daemonset", r#"{"spec":{"minReadySeconds":3}}"#),
         ("cronjob", r#"{"spec":{"schedule":"* * * * *"}}"#),
         ("cronjob", r#"{"spec":{"jobTemplate":{"metadata":{"labels":{"x":"y"}}}}}"#),

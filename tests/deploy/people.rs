@@ -40,7 +40,7 @@ fn each_gets_what_their_work_needs() {
         ("dev", "get cloudresources.mooring.dev", true),
         ("dev", "patch cloudresources.mooring.dev", true),
         ("dev", "create applications.core.oam.dev", true),
-        ("dev", "patch cloudresources.mooring.dev/status", false),
+        ("dev", "patch cloudresources.mooring.dev --subresource=status", false),
         ("dev", "patch environments.mooring.dev", false),
         ("lead", "delete cloudresources.mooring.dev", true),
         ("lead", "patch environments.mooring.dev", false),

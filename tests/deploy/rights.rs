@@ -93,8 +93,11 @@ fn granted(objects: &[Json]) -> Vec<Granted> {
 fn rbac_covers_exactly_the_verbs_used() {
     let requests = &story::told().requests;
     assert!(requests.len() > 100, "the operator did something");
+    // For half a minute after a kind was defined, the API server does not know it where it judges owners: no want of rights.
+    let is_late = |request: &Json| text(&request["responseStatus"]["message"]).contains("cannot find RESTMapping");
     let refused: Vec<_> = requests
         .iter()
+        .filter(|request| !is_late(request))
         .filter(|request| request["annotations"]["authorization.k8s.io/decision"] == "forbid" || request["responseStatus"]["code"] == 403)
         .map(|request| format!("{:?}: {}", asked(request), request["responseStatus"]))
         .collect();

@@ -48,7 +48,7 @@ fn happen() -> Told {
     // Two developers: one with an Application, one with workloads and resources by hand.
     story.apply(&application());
     story.by_hand();
-    story.ready(12);
+    story.ready(10);
     for (kind, name) in [("deployment", "web"), ("deployment", "report"), ("statefulset", "web"), ("daemonset", "web"), ("cronjob", "web")] {
         story.eventually(&format!("{kind} {name} is bound"), || story.get(kind, name).to_string().contains("secretKeyRef"));
     }
@@ -120,9 +120,9 @@ impl Story {
         for (kind, api_version) in [("StatefulSet", "apps/v1"), ("DaemonSet", "apps/v1"), ("CronJob", "batch/v1"), ("Job", "batch/v1")] {
             let object = json!({
                 "apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource",
-                "metadata": {"name": format!("hand-{}-db", kind.to_lowercase()), "namespace": "story"},
+                "metadata": {"name": format!("hand-web-{}", kind.to_lowercase()), "namespace": "story"},
                 "spec": {
-                    "application": "hand", "component": kind.to_lowercase(), "name": "db",
+                    "application": "hand", "component": "web", "name": kind.to_lowercase(),
                     "rds": {"engine": "mysql", "as": "DB"},
                     "workload": {"apiVersion": api_version, "kind": kind, "name": "web"},
                 },
@@ -174,7 +174,7 @@ impl Story {
             }
             assert!(begun.elapsed() < PATIENCE, "no write of the operator's met another");
             let rotate = format!("mooring.dev/rotate={round}");
-            for name in ["shop-web-rds", "hand-daemonset-db"] {
+            for name in ["shop-web-rds", "hand-web-daemonset"] {
                 self.0.run(&["annotate", "cloudresource", name, "-n", "story", "--overwrite", &rotate]);
                 for other in 0..3 {
                     self.0.run(&["annotate", "cloudresource", name, "-n", "story", "--overwrite", &format!("x={round}-{other}")]);
