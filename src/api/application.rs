@@ -10,6 +10,8 @@ use kube::{CustomResource, CustomResourceExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use super::names;
+
 /// The spec of an Application.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -173,6 +175,8 @@ pub fn crd() -> CustomResourceDefinition {
         "x-kubernetes-preserve-unknown-fields": true,
     });
     let mut crd = Application::crd();
+    // By this it is known from KubeVela's, whoever made it.
+    crd.metadata.labels = Some([(names::MANAGED_BY.to_owned(), names::MANAGED_BY_US.to_owned())].into());
     for version in &mut crd.spec.versions {
         version.schema = Some(CustomResourceValidation {
             open_api_v3_schema: Some(serde_json::from_value(schema.clone()).expect("a schema")),

@@ -36,7 +36,6 @@ pub(crate) enum Command {
     /// Take an application's resources down, in order.
     Down {
         /// The application, as NAME or NAMESPACE/NAME; by default the one in the files.
-        #[arg(required_unless_present = "files")]
         application: Option<String>,
         #[command(flatten)]
         files: Files,

@@ -24,9 +24,6 @@ use crate::{
 
 pub(super) use uninstall::uninstall;
 
-/// Prefix of the annotation with an SRE's word on an identity; it stands on the cluster-scoped Environment, which a
-/// developer cannot write.
-const APPROVE: &str = "approve.mooring.dev/";
 /// The namespace of the operator, where the credentials of providers are.
 const NAMESPACE: &str = "mooring-system";
 
@@ -291,7 +288,7 @@ pub(super) async fn approve(cluster: &Cluster, word: Word, wanted: &Key) -> Resu
     annotate(
         Api::<Environment>::all(client),
         &environment,
-        &format!("{APPROVE}{identity}"),
+        &format!("{}{identity}", names::APPROVE),
         &value,
     )
     .await?;

@@ -87,7 +87,9 @@ fn log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
         _ => ("error", false),
     };
     let filter = EnvFilter::try_new(cli.log.as_deref().unwrap_or(quiet))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
     // A second one in the same process, as in a test, keeps the first.
     let _ = match json {
         true => tracing::subscriber::set_global_default(subscriber.json().finish()),
@@ -237,7 +239,7 @@ async fn down(application: Option<String>, files: Vec<PathBuf>, place: Place) ->
         let mut front = take(&place, &teller).await?;
         reap(&mut front, &documents, &teller).await?;
         local::down(&mut front, &documents, (&namespace, &name), &|progress| {
-            teller.tell(progress)
+            teller.tell(progress);
         })
         .await?
     } else {

@@ -174,7 +174,7 @@ impl Answer for Vec<Listed> {
         let rows = self.iter().map(|listed| {
             vec![
                 listed.key.clone(),
-                listed.kind.to_string(),
+                listed.kind.clone(),
                 listed.environment.clone(),
                 listed.provider.clone(),
                 listed.standing.clone(),

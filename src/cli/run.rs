@@ -17,7 +17,12 @@ pub(crate) struct Run {
     #[arg(long, env = "MOORING_NAMESPACE", default_value = "mooring-system")]
     namespace: String,
     /// The URL of the ledger: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE.
-    #[arg(long, env = "MOORING_LEDGER", default_value = "sqlite:.mooring/operator.db", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "MOORING_LEDGER",
+        default_value = "sqlite:.mooring/operator.db",
+        hide_env_values = true
+    )]
     ledger: String,
     /// Whether Applications are carried out here. `auto`: unless KubeVela is there when it is first asked.
     #[arg(long, env = "MOORING_APPLICATIONS", value_enum, default_value_t)]

@@ -29,7 +29,7 @@ pub const fn env_keys(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Rds => &["host", "port", "username", "password", "database", "uri"],
         Kind::Slb => &["host", "port", "uri"],
-        Kind::Log => &["endpoint", "project", "store", "access-key-id", "access-key-secret"],
+        Kind::Log => &["endpoint", "project", "store", "username", "password"],
         _ => &[],
     }
 }

@@ -125,7 +125,7 @@ impl Engine {
                 return Ok(report);
             }
         }
-        let record = self.record(connection, job, memory, known.as_ref());
+        let record = record(connection, job, memory, known.as_ref());
         if let Want::Retained { reason } = &job.want {
             let record = Record {
                 standing: Standing::Retained,
@@ -163,29 +163,6 @@ impl Engine {
                     .await?;
                 Err(error)
             }
-        }
-    }
-
-    fn record(&self, connection: &Connection, job: &Job, memory: &Memory, known: Option<&Record>) -> Record {
-        Record {
-            owner: job.owner.clone(),
-            kind: job.kind,
-            provider: connection.name.clone(),
-            environment: job.environment.clone(),
-            name: known.map_or_else(
-                || mooring_provider::external_name(&job.owner),
-                |known| known.name.clone(),
-            ),
-            existing: job.existing.is_some(),
-            standing: if matches!(job.want, Want::Present { .. }) {
-                Standing::Live
-            } else {
-                Standing::Deleting
-            },
-            reason: None,
-            keep_until: None,
-            endpoint: known.and_then(|known| known.endpoint.clone()),
-            memory: memory.clone(),
         }
     }
 
@@ -406,6 +383,29 @@ impl Engine {
         let offset = period / Kind::ALL.len() as u64 * Kind::ALL.iter().position(|k| *k == kind).unwrap_or(0) as u64;
         let now = self.clock.now().as_millisecond().unsigned_abs();
         Duration::from_millis(period - (now + period - offset) % period)
+    }
+}
+
+fn record(connection: &Connection, job: &Job, memory: &Memory, known: Option<&Record>) -> Record {
+    Record {
+        owner: job.owner.clone(),
+        kind: job.kind,
+        provider: connection.name.clone(),
+        environment: job.environment.clone(),
+        name: known.map_or_else(
+            || mooring_provider::external_name(&job.owner),
+            |known| known.name.clone(),
+        ),
+        existing: job.existing.is_some(),
+        standing: if matches!(job.want, Want::Present { .. }) {
+            Standing::Live
+        } else {
+            Standing::Deleting
+        },
+        reason: None,
+        keep_until: None,
+        endpoint: known.and_then(|known| known.endpoint.clone()),
+        memory: memory.clone(),
     }
 }
 

@@ -259,9 +259,9 @@ impl Documents {
                 let doubtful = unhandled.hint.is_some();
                 let message = format!("{place}: {unhandled}: left alone; it is none of ours");
                 if doubtful {
-                    self.problems.push(message)
+                    self.problems.push(message);
                 } else {
-                    self.notes.push(message)
+                    self.notes.push(message);
                 }
             }
             let environment = metadata.labels.and_then(|mut labels| labels.remove(names::ENVIRONMENT));

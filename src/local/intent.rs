@@ -343,7 +343,7 @@ impl Intent {
             let thing = made(&entry.declaration.key).unwrap_or_default();
             let id = thing
                 .external_id
-                .or_else(|| Some(entry.record.as_ref()?.memory.external_id.clone()?));
+                .or_else(|| entry.record.as_ref()?.memory.external_id.clone());
             Output::of(
                 &entry.effective,
                 id.unwrap_or_else(|| ExternalId::new(PENDING)),

@@ -226,7 +226,7 @@ fn write_env(
         for consumer in intent
             .consumers
             .iter()
-            .filter(|consumer| consumer.key.component == *component)
+            .filter(|consumer| consumer.inject && consumer.key.component == *component)
         {
             let Some(bindings) = ready.get(&consumer.target) else {
                 awaited.push(format!("{}/{}", consumer.target.component, consumer.target.name));

@@ -120,7 +120,7 @@ impl Metrics {
         self.0.leader.set(leading.into());
     }
 
-    /// A request to the API server, by its HTTP method.
+    /// A request to the API server, by its HTTP method, or `LEASE`.
     pub(super) fn requested(&self, method: &str) {
         let verb = match method {
             "GET" => "read",
@@ -128,6 +128,7 @@ impl Metrics {
             "PUT" => "replace",
             "PATCH" => "patch",
             "DELETE" => "delete",
+            "LEASE" => "lease",
             _ => "other",
         };
         self.0.requests.get_or_create(&Request { verb }).inc();

@@ -8,10 +8,12 @@ pub mod application;
 pub mod binding;
 pub mod context;
 pub mod control;
+mod environment;
 mod events;
 mod health;
 mod lease;
 pub mod metrics;
+mod object;
 mod provider;
 mod resource;
 mod retained;
@@ -138,7 +140,9 @@ pub async fn run_until(
 fn connect(config: kube::Config, metrics: &Metrics) -> Result<Client, Error> {
     let metrics = metrics.clone();
     let counted = tower::util::MapRequestLayer::new(move |request: axum::http::Request<kube::client::Body>| {
-        metrics.requested(request.method().as_str());
+        // The lease is renewed whatever happens; it would hide what work costs.
+        let is_lease = request.uri().path().contains("/leases/");
+        metrics.requested(if is_lease { "LEASE" } else { request.method().as_str() });
         request
     });
     let builder = ClientBuilder::try_from(config).map_err(cluster("make a client"))?;
@@ -272,7 +276,7 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
         }
         binding::spawn(&context, &spawner, &shutdown);
         spawner.spawn(provider::run(Arc::clone(&context), shutdown.clone()));
-        spawner.spawn(provider::run_environments(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(environment::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(retained::run(Arc::clone(&context), shutdown.clone()));
     });

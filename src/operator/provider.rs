@@ -1,4 +1,4 @@
-//! The ProviderConfig and Environment controllers.
+//! The ProviderConfig controller.
 //!
 //! A ProviderConfig is connected here and nowhere else. Its credentials are read from the operator's own namespace, and
 //! a copy is kept there for as long as something lives at the provider: whoever deletes or breaks the original does
@@ -12,11 +12,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
-use k8s_openapi::{
-    api::core::v1::Secret,
-    apimachinery::pkg::apis::meta::v1::{Condition, Time},
-};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, TypeMeta},
@@ -27,10 +23,14 @@ use mooring_provider::{Credentials, Error};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, control, resource::Failure};
+use super::{
+    Context, control,
+    object::{remove_finalizer, tell},
+    resource::Failure,
+};
 use crate::{
-    api::{Environment, NO_PROVIDER, ProviderConfig, ProviderConfigStatus, RetainedStanding, condition, names},
-    engine::{Connection, Priority, effective},
+    api::{ProviderConfig, ProviderConfigStatus, RetainedStanding, condition, names},
+    engine::{Connection, Priority},
 };
 
 /// How often the credentials of a provider in use are read: a rotated Secret takes effect within five seconds.
@@ -259,35 +259,6 @@ fn shortened(users: &[String]) -> String {
     }
 }
 
-/// Sets a condition; its time changes only when its status does.
-pub(super) fn tell(
-    conditions: &mut Vec<Condition>,
-    type_: &str,
-    is: bool,
-    reason: &str,
-    message: &str,
-    generation: Option<i64>,
-) {
-    let value = if is { "True" } else { "False" };
-    let old = conditions.iter().position(|known| known.type_ == type_);
-    let since = old
-        .map(|at| &conditions[at])
-        .filter(|known| known.status == value)
-        .map_or_else(|| Time(Timestamp::now()), |known| known.last_transition_time.clone());
-    let new = Condition {
-        type_: type_.to_owned(),
-        status: value.to_owned(),
-        reason: reason.to_owned(),
-        message: message.chars().take(2000).collect(),
-        last_transition_time: since,
-        observed_generation: generation,
-    };
-    match old {
-        Some(at) => conditions[at] = new,
-        None => conditions.push(new),
-    }
-}
-
 async fn write(context: &Context, config: &ProviderConfig, status: &ProviderConfigStatus) -> kube::Result<()> {
     let types = TypeMeta::resource::<ProviderConfig>();
     let body = json!({
@@ -478,134 +449,4 @@ async fn prove(
         .unwrap_or_else(PoisonError::into_inner)
         .insert(connection.name.clone(), proof);
     said
-}
-
-/// Takes our finalizer off an object, by its place and only while it is there.
-pub(super) async fn remove_finalizer<K>(api: &Api<K>, meta: &ObjectMeta) -> kube::Result<()>
-where
-    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
-{
-    let finalizers = meta.finalizers.as_deref().unwrap_or_default();
-    let Some(at) = finalizers.iter().position(|name| name == names::FINALIZER) else {
-        return Ok(());
-    };
-    let path = format!("/metadata/finalizers/{at}");
-    let patch = serde_json::from_value(json!([
-        { "op": "test", "path": "/metadata/uid", "value": meta.uid },
-        { "op": "test", "path": path, "value": names::FINALIZER },
-        { "op": "remove", "path": path },
-    ]))
-    .expect("a JSON patch");
-    let name = meta.name.clone().unwrap_or_default();
-    match api
-        .patch_metadata(&name, &PatchParams::default(), &Patch::<()>::Json(patch))
-        .await
-    {
-        Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(()),
-        patched => patched.map(drop),
-    }
-}
-
-/// Runs the Environment controller until `shutdown`.
-pub(crate) async fn run_environments(context: Arc<Context>, shutdown: CancellationToken) {
-    let own = context
-        .stores
-        .environments
-        .touched()
-        .map(|guard| vec![ObjectRef::from_obj(guard.as_ref())]);
-    let all = {
-        let context = Arc::clone(&context);
-        context.clone().stores.provider_configs.touched().map(move |_| {
-            let environments = context.stores.environments.filter(|_| true);
-            environments
-                .iter()
-                .map(|guard| ObjectRef::from_obj(guard.as_ref()))
-                .collect::<Vec<_>>()
-        })
-    };
-    let queue = stream::select_all([own.boxed(), all.boxed()]).flat_map(stream::iter);
-    let store = context.stores.environments.store().clone();
-    let reconcile = |guard: Arc<DeserializeGuard<Environment>>, context: Arc<Context>| async move {
-        environment(&context, &guard).await
-    };
-    control::run("environment", context, store, queue, reconcile, shutdown).await;
-}
-
-/// Says whether an Environment makes sense. It has no finalizer: what lives in it remembers what it needs of it.
-async fn environment(context: &Context, guard: &DeserializeGuard<Environment>) -> Result<Action, Failure> {
-    let Ok(environment) = &guard.0 else {
-        return Ok(Action::await_change());
-    };
-    if environment.meta().deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
-    }
-    let (is, reason, message) = judge(context, environment);
-    let mut status = environment.status.clone().unwrap_or_default();
-    let old = status.clone();
-    status.observed_generation = environment.meta().generation;
-    tell(
-        &mut status.conditions,
-        condition::READY,
-        is,
-        reason,
-        &message,
-        environment.meta().generation,
-    );
-    if old == status {
-        return Ok(Action::await_change());
-    }
-    let types = TypeMeta::resource::<Environment>();
-    let body = json!({
-        "apiVersion": types.api_version, "kind": types.kind,
-        "metadata": {"name": environment.name_any(), "uid": environment.uid()}, "status": status,
-    });
-    let parameters = PatchParams::apply(names::MANAGER_RESOURCE).force();
-    let api = Api::<Environment>::all(context.client.clone());
-    match api
-        .patch_status(&environment.name_any(), &parameters, &Patch::Apply(&body))
-        .await
-    {
-        Err(kube::Error::Api(refused)) if refused.is_not_found() || refused.is_conflict() => {}
-        written => drop(written?),
-    }
-    if !is {
-        context.warn(environment, reason, "Validate", message).await;
-    }
-    Ok(Action::await_change())
-}
-
-fn judge(context: &Context, environment: &Environment) -> (bool, &'static str, String) {
-    let problems = effective::check_environment(&environment.spec);
-    if let Some(first) = problems.first() {
-        let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        return (false, first.reason, all.join("; "));
-    }
-    if let Some(selector) = &environment.spec.allowed_namespaces
-        && let Err(error) = kube::core::Selector::try_from(selector.clone())
-    {
-        return (false, "InvalidEnvironment", format!("allowedNamespaces: {error}"));
-    }
-    if environment.spec.identity_scope == crate::api::IdentityScope::Environment {
-        let message = "identityScope: `environment` is not served by the operator yet; use `cluster`";
-        return (false, "Unsupported", message.to_owned());
-    }
-    let providers = &environment.spec.providers;
-    let named = mooring_provider::Kind::ALL
-        .into_iter()
-        .filter_map(|kind| providers.kinds.get(kind));
-    let mut missing: Vec<_> = named
-        .chain(providers.default.as_ref())
-        .filter(|name| *name != NO_PROVIDER && context.stores.provider_configs.get(None, name).is_none())
-        .map(|name| format!("`{name}`"))
-        .collect();
-    missing.sort();
-    missing.dedup();
-    if missing.is_empty() {
-        return (true, "Ready", String::new());
-    }
-    let message = format!(
-        "providers: there is no ProviderConfig {}; create it, or name another",
-        missing.join(", ")
-    );
-    (false, "ProviderNotFound", message)
 }

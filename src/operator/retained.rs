@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Context, control,
-    provider::{remove_finalizer, tell},
+    object::{remove_finalizer, tell},
     resource::{
         Failure,
         approval::{self, Approvals},
@@ -55,8 +55,13 @@ pub(super) async fn record(context: &Context, record: &Record, standing: Retaine
         name: record.name.clone(),
         incarnation: record.memory.incarnation,
         standing,
-        reason: record.reason.clone().unwrap_or_else(|| "its declaration is gone".to_owned()),
-        keep_until: (standing == RetainedStanding::Parked).then_some(record.keep_until).flatten(),
+        reason: record
+            .reason
+            .clone()
+            .unwrap_or_else(|| "its declaration is gone".to_owned()),
+        keep_until: (standing == RetainedStanding::Parked)
+            .then_some(record.keep_until)
+            .flatten(),
     };
     let mut object = RetainedResource::new(&record.name, spec);
     let key = &record.owner.key;
@@ -90,13 +95,20 @@ type Reference = ObjectRef<DeserializeGuard<RetainedResource>>;
 
 /// The RetainedResources of which `keep` likes the spec.
 fn references(context: &Context, keep: impl Fn(&RetainedResourceSpec) -> bool) -> Vec<Reference> {
-    let kept = context.stores.retained.filter(|guard| guard.0.as_ref().is_ok_and(|known| keep(&known.spec)));
+    let kept = context
+        .stores
+        .retained
+        .filter(|guard| guard.0.as_ref().is_ok_and(|known| keep(&known.spec)));
     kept.iter().map(|guard| ObjectRef::from_obj(guard.as_ref())).collect()
 }
 
 /// Runs the controller until `shutdown`.
 pub(crate) async fn run(context: Arc<Context>, shutdown: CancellationToken) {
-    let own = context.stores.retained.touched().map(|guard| vec![ObjectRef::from_obj(guard.as_ref())]);
+    let own = context
+        .stores
+        .retained
+        .touched()
+        .map(|guard| vec![ObjectRef::from_obj(guard.as_ref())]);
     // An approval.
     let approved = {
         let context = Arc::clone(&context);
@@ -111,7 +123,12 @@ pub(crate) async fn run(context: Arc<Context>, shutdown: CancellationToken) {
         let context = Arc::clone(&context);
         let touched = context.stores.resources.touched();
         touched.map(move |guard| {
-            let identity = guard.meta().annotations.as_ref().and_then(|all| all.get(names::IDENTITY)).cloned();
+            let identity = guard
+                .meta()
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(names::IDENTITY))
+                .cloned();
             references(&context, |spec| Some(spec.identity.as_str()) == identity.as_deref())
         })
     };
@@ -137,7 +154,13 @@ async fn reconcile(context: &Context, guard: &DeserializeGuard<RetainedResource>
     if is_claimed(context, &spec.identity) {
         // It is being taken back; once it is live it needs no record here.
         if known.is_some_and(|record| record.standing == Standing::Live && !record.environment.is_empty()) {
-            return gone(context, retained, "Reclaimed", "its key is declared again; it is taken back").await;
+            return gone(
+                context,
+                retained,
+                "Reclaimed",
+                "its key is declared again; it is taken back",
+            )
+            .await;
         }
         return Ok(Action::requeue(Duration::from_secs(5)));
     }
@@ -241,7 +264,10 @@ async fn reap(
 ) -> Result<Action, Failure> {
     let spec = &retained.spec;
     let Some(connection) = context.engine.connections().get(&spec.provider) else {
-        let message = format!("ProviderConfig `{}` is not connected, and only with it can this go", spec.provider);
+        let message = format!(
+            "ProviderConfig `{}` is not connected, and only with it can this go",
+            spec.provider
+        );
         say(context, retained, "ProviderNotReady", &message).await?;
         return Ok(Action::requeue(Duration::from_secs(30)));
     };
@@ -250,7 +276,10 @@ async fn reap(
         kind: spec.kind,
         environment: spec.environment.clone(),
         existing: None,
-        want: Want::Absent { per_hour: None, approved: true },
+        want: Want::Absent {
+            per_hour: None,
+            approved: true,
+        },
         may_adopt: false,
     };
     let report = context.engine.step(&connection, &job, &record.memory, &()).await;
@@ -259,7 +288,13 @@ async fn reap(
             let (environment, provider) = (Some(spec.environment.as_str()), Some(spec.provider.as_str()));
             approval::used(context, &spec.identity, environment, provider, "delete").await;
         }
-        return gone(context, retained, "Reaped", "its time is over; the provider has it no more").await;
+        return gone(
+            context,
+            retained,
+            "Reaped",
+            "its time is over; the provider has it no more",
+        )
+        .await;
     }
     say(context, retained, report.synced.reason, report.message()).await?;
     Ok(Action::requeue(match report.next {
@@ -284,7 +319,14 @@ async fn say(context: &Context, retained: &RetainedResource, reason: &str, messa
     let mut status = retained.status.clone().unwrap_or_default();
     let old = status.clone();
     let generation = retained.meta().generation;
-    tell(&mut status.conditions, condition::DELETING, true, reason, message, generation);
+    tell(
+        &mut status.conditions,
+        condition::DELETING,
+        true,
+        reason,
+        message,
+        generation,
+    );
     if old == status {
         return Ok(());
     }
@@ -295,7 +337,10 @@ async fn say(context: &Context, retained: &RetainedResource, reason: &str, messa
     });
     let api = Api::<RetainedResource>::all(context.client.clone());
     let parameters = PatchParams::apply(names::MANAGER_RESOURCE).force();
-    match api.patch_status(&retained.name_any(), &parameters, &Patch::Apply(&body)).await {
+    match api
+        .patch_status(&retained.name_any(), &parameters, &Patch::Apply(&body))
+        .await
+    {
         Err(kube::Error::Api(refused)) if refused.is_not_found() || refused.is_conflict() => Ok(()),
         written => written.map(drop),
     }
@@ -306,7 +351,10 @@ async fn gone(context: &Context, retained: &RetainedResource, reason: &str, note
     let api = Api::<RetainedResource>::all(context.client.clone());
     if retained.meta().deletion_timestamp.is_none() {
         let parameters = DeleteParams {
-            preconditions: Some(Preconditions { uid: retained.uid(), resource_version: None }),
+            preconditions: Some(Preconditions {
+                uid: retained.uid(),
+                resource_version: None,
+            }),
             ..DeleteParams::default()
         };
         match api.delete(&retained.name_any(), &parameters).await {
@@ -315,6 +363,8 @@ async fn gone(context: &Context, retained: &RetainedResource, reason: &str, note
         }
     }
     remove_finalizer(&api, retained.meta()).await?;
-    context.event(retained, EventType::Normal, reason, "Retained", note).await;
+    context
+        .event(retained, EventType::Normal, reason, "Retained", note)
+        .await;
     Ok(Action::await_change())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Error, ResourceExt, Result,
-    api::{ObjectMeta, PartialObjectMeta, PostParams},
+    api::{PartialObjectMeta, PostParams},
 };
 
 use super::{Applications, lease::Held};
@@ -117,11 +117,7 @@ pub(super) async fn decide(client: &Client, wish: Applications, lease: &mut Held
 
 /// Makes the definition of Applications, where there is none, and waits until it is served.
 async fn define(client: &Client) -> Result<()> {
-    let mut definition = application::crd();
-    definition.metadata = ObjectMeta {
-        labels: Some([(names::MANAGED_BY.to_owned(), names::MANAGED_BY_US.to_owned())].into()),
-        ..definition.metadata
-    };
+    let definition = application::crd();
     match Api::all(client.clone())
         .create(&PostParams::default(), &definition)
         .await

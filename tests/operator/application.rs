@@ -396,6 +396,7 @@ async fn what_others_set_on_a_rendered_workload_stays() {
         (pod.containers[0].image.as_deref() == Some("shop:2.0")).then_some(web)
     })
     .await;
+    assert_eq!(env(&web).len(), 6, "what is bound stays bound: {:?}", env(&web));
     let spec = web.spec.expect("a spec");
     assert_eq!(spec.replicas, Some(3));
     let annotations = spec
@@ -436,4 +437,27 @@ async fn an_application_takes_few_writes() {
     // Finalizer, CloudResource, Deployment, Secret, six of the resource, and the Application's own status as it goes.
     assert!(writes <= 16, "{writes} writes; {:?}", application.status);
     assert!(application.meta().generation == Some(1));
+}
+
+/// A forced apply would take over an empty value without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_somebody_sets_on_a_rendered_workload_stays_theirs() {
+    let team = Team::new(Cluster::shared(), "variable").await;
+    team.apply_json(shop(image(), json!([]))).await;
+    running(&team).await;
+    Cluster::shared().kubectl(&["set", "env", "deployment/web", "DB_HOST=", "-n", &team.namespace]);
+    team.apply_json(shop(json!({"image": "shop:2.0"}), json!([rds()])))
+        .await;
+    let web = eventually("the rest is bound", async || {
+        let web = deployment(&team, "web").await;
+        (env(&web).contains_key("DB_PORT")).then_some(web)
+    })
+    .await;
+    assert_eq!(env(&web)["DB_HOST"], Json::Null, "it is a value, and theirs");
+    eventually("and it is said", async || {
+        let status = status(&team).await?;
+        let message = status.services.first()?.traits.first()?.message.clone()?;
+        (message.contains("EnvTaken") && message.contains("DB_HOST")).then_some(())
+    })
+    .await;
 }

@@ -223,3 +223,80 @@ async fn where_applications_are_somebody_elses_they_are_let_go_and_left_alone() 
     let application = team.api::<Application>().get("shop").await.expect("it is there");
     assert_eq!(application.resource_version(), version, "nothing else is written on it");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_cannot_be_read_is_said_to_be_and_can_be_deleted() {
+    let team = Team::new(Cluster::shared(), "unreadable").await;
+    team.apply_json(shop(json!({"image": "x"}), json!([rds()]))).await;
+    running(&team).await;
+    let mut broken = shop(json!({}), json!([]));
+    broken["spec"] = json!({"components": "web"});
+    team.apply_json(broken).await;
+    let api = team.api::<kube::core::DeserializeGuard<Application>>();
+    let kind = kube::api::ApiResource::erase::<Application>(&());
+    let raw = Api::<kube::api::DynamicObject>::namespaced_with(team.client.clone(), &team.namespace, &kind);
+    let version = eventually("it says so", async || {
+        let found = raw.get("shop").await.ok()?;
+        let says = found.data["status"]["conditions"]
+            .to_string()
+            .contains("cannot be read");
+        says.then(|| found.resource_version())
+    })
+    .await;
+    assert_eq!(team.cloud.list().len(), 1, "what runs is left running");
+    assert!(api.get("shop").await.expect("it is there").0.is_err());
+    let after = raw.get("shop").await.expect("it is there").resource_version();
+    assert_eq!(version, after, "it is said once");
+    raw.delete("shop", &DeleteParams::default())
+        .await
+        .expect("it can be deleted");
+    eventually("the application is gone", async || {
+        raw.get_opt("shop")
+            .await
+            .expect("the API server answers")
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    gone(&team).await;
+}
+
+/// Garbage collection may be done with orphaning before the operator hears of the deletion; nothing then says that it was
+/// meant but the owner that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_orphaned_while_the_operator_was_away_is_left_running() {
+    let cluster = Cluster::own();
+    let team = Team::new(&cluster, "away").await;
+    let operator = cluster.operator();
+    team.apply_json(shop(json!({"image": "x"}), json!([rds()]))).await;
+    running(&team).await;
+    operator.stop().await.expect("it ends in good order");
+    delete(&team, PropagationPolicy::Orphan).await;
+    eventually("it was orphaned", async || {
+        let resource = team.api::<CloudResource>().get("shop-web-rds").await.ok()?;
+        let application = team.api::<Application>().get("shop").await.ok()?;
+        let only_ours = application.finalizers() == ["mooring.dev/teardown"];
+        (resource.owner_references().is_empty() && only_ours).then_some(())
+    })
+    .await;
+    let operator = cluster.operator();
+    eventually("the application is gone", async || {
+        let found = team
+            .api::<Application>()
+            .get_opt("shop")
+            .await
+            .expect("the API server answers");
+        found.is_none().then_some(())
+    })
+    .await;
+    let resource = team
+        .api::<CloudResource>()
+        .get("shop-web-rds")
+        .await
+        .expect("it is there");
+    assert_eq!(resource.metadata.deletion_timestamp, None);
+    let workload = team.api::<Deployment>().get("web").await.expect("it is there");
+    assert_eq!(workload.metadata.deletion_timestamp, None);
+    assert_eq!(team.cloud.list().len(), 1);
+    operator.stop().await.expect("it ends in good order");
+}

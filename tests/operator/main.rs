@@ -5,6 +5,7 @@ mod support;
 
 mod application;
 mod binding;
+mod chaos;
 mod lifecycle;
 mod resource;
 mod resource_support;

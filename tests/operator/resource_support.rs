@@ -11,7 +11,7 @@ use mooring::api::{CloudResource, RetainedResource};
 use mooring_provider::ExternalId;
 use serde_json::{Value as Json, json};
 
-use crate::support::cluster::{Team, eventually};
+use crate::support::cluster::{PATIENCE, Team, eventually};
 
 /// A CloudResource of application `shop`, component `web`, as a person writes it by hand.
 pub(crate) fn written(name: &str, kind: &str, properties: Json) -> Json {
@@ -47,21 +47,40 @@ pub(crate) fn condition<'a>(object: &'a CloudResource, type_: &str) -> Option<&'
         .find(|condition| condition.type_ == type_)
 }
 
+/// Waits until the object is as wanted; says how it was last if it never is.
+pub(crate) async fn until(
+    team: &Team,
+    name: &str,
+    what: &str,
+    is: impl Fn(&CloudResource) -> Option<bool>,
+) -> CloudResource {
+    let begun = std::time::Instant::now();
+    loop {
+        let object = find(team, name).await;
+        match object {
+            Some(object) if is(&object) == Some(true) => return object,
+            last => assert!(
+                begun.elapsed() < PATIENCE,
+                "{name}: {what}: not in time; it is {last:#?}"
+            ),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
 /// Waits until a condition has this status and this reason.
 pub(crate) async fn told(team: &Team, name: &str, type_: &str, status: &str, reason: &str) -> CloudResource {
-    eventually(&format!("{name}: {type_}={status} {reason}"), async || {
-        let object = find(team, name).await?;
-        let condition = condition(&object, type_)?;
-        (condition.status == status && condition.reason == reason).then_some(object)
+    until(team, name, &format!("{type_}={status} {reason}"), |object| {
+        let condition = condition(object, type_)?;
+        Some(condition.status == status && condition.reason == reason)
     })
     .await
 }
 
 pub(crate) async fn ready(team: &Team, name: &str) -> CloudResource {
-    eventually(&format!("{name} is ready"), async || {
-        let object = find(team, name).await?;
-        let ready = condition(&object, "Ready").is_some_and(|condition| condition.status == "True");
-        (ready && object.status.as_ref()?.observed_generation == object.metadata.generation).then_some(object)
+    until(team, name, "Ready", |object| {
+        let ready = condition(object, "Ready")?.status == "True";
+        Some(ready && object.status.as_ref()?.observed_generation == object.metadata.generation)
     })
     .await
 }

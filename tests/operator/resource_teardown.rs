@@ -17,9 +17,17 @@ use crate::{
 
 async fn remove_environment(team: &Team) {
     let environments = Api::<Environment>::all(team.client.clone());
-    environments.delete(&team.namespace, &DeleteParams::default()).await.expect("it may be deleted");
+    environments
+        .delete(&team.namespace, &DeleteParams::default())
+        .await
+        .expect("it may be deleted");
     eventually("the Environment is gone", async || {
-        environments.get_opt(&team.namespace).await.expect("an answer").is_none().then_some(())
+        environments
+            .get_opt(&team.namespace)
+            .await
+            .expect("an answer")
+            .is_none()
+            .then_some(())
     })
     .await;
 }
@@ -27,13 +35,22 @@ async fn remove_environment(team: &Team) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_is_deleted_leaves_nothing() {
     let team = Team::new(Cluster::shared(), "nsgone").await;
-    team.apply_json(written("net", "vpc", json!({"network": "dedicated"}))).await;
+    team.apply_json(written("net", "vpc", json!({"network": "dedicated"})))
+        .await;
     team.apply_json(mysql()).await;
     ready(&team, "shop-web-db").await;
     let namespaces = Api::<Namespace>::all(team.client.clone());
-    namespaces.delete(&team.namespace, &DeleteParams::default()).await.expect("it may be deleted");
+    namespaces
+        .delete(&team.namespace, &DeleteParams::default())
+        .await
+        .expect("it may be deleted");
     eventually("the namespace is gone", async || {
-        namespaces.get_opt(&team.namespace).await.expect("an answer").is_none().then_some(())
+        namespaces
+            .get_opt(&team.namespace)
+            .await
+            .expect("an answer")
+            .is_none()
+            .then_some(())
     })
     .await;
     empty(&team).await;
@@ -56,7 +73,11 @@ async fn without_its_environment_it_goes_as_that_said_last() {
     remove_environment(&strict).await;
     delete(&strict, "shop-web-db").await;
     gone(&strict, "shop-web-db").await;
-    assert!(matches!(strict.cloud.phase(&id), Some(Phase::Parked(_))), "{:?}", strict.cloud.phase(&id));
+    assert!(
+        matches!(strict.cloud.phase(&id), Some(Phase::Parked(_))),
+        "{:?}",
+        strict.cloud.phase(&id)
+    );
     assert_eq!(retained(&strict).await[0].spec.standing, RetainedStanding::Parked);
 }
 
@@ -75,7 +96,11 @@ async fn a_parked_database_is_taken_back_with_its_rows() {
     assert_eq!(kept[0].spec.standing, RetainedStanding::Parked);
     assert!(kept[0].spec.keep_until.is_some());
     assert_eq!(kept[0].spec.external_id, id);
-    assert_eq!(team.cloud.login(&id, &old["username"], &old["password"]), None, "access is revoked");
+    assert_eq!(
+        team.cloud.login(&id, &old["username"], &old["password"]),
+        None,
+        "access is revoked"
+    );
     assert!(entries(&team, "shop-web-db").await.is_empty());
 
     team.apply_json(mysql()).await;
@@ -84,7 +109,10 @@ async fn a_parked_database_is_taken_back_with_its_rows() {
     assert_eq!(team.cloud.rows(&id), Some(vec!["order 1".to_owned()]));
     assert!(logs_in(&team, "shop-web-db", &id).await.is_some());
     assert_eq!(team.cloud.created(), 1);
-    eventually("its record is gone", async || retained(&team).await.is_empty().then_some(())).await;
+    eventually("its record is gone", async || {
+        retained(&team).await.is_empty().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +124,10 @@ async fn a_parked_database_is_reaped_when_its_time_is_over() {
     delete(&team, "shop-web-db").await;
     gone(&team, "shop-web-db").await;
     empty(&team).await;
-    eventually("its record is gone", async || retained(&team).await.is_empty().then_some(())).await;
+    eventually("its record is gone", async || {
+        retained(&team).await.is_empty().then_some(())
+    })
+    .await;
     assert_eq!(team.cloud.count(Op::Park, Kind::Rds), 1, "it was parked first");
 }
 
@@ -110,25 +141,48 @@ async fn the_record_of_a_parked_database_goes_with_an_sres_word_only() {
     gone(&team, "shop-web-db").await;
     let name = retained(&team).await[0].name_any();
     let records = Api::<RetainedResource>::all(team.client.clone());
-    records.delete(&name, &DeleteParams::default()).await.expect("it may be asked for");
+    records
+        .delete(&name, &DeleteParams::default())
+        .await
+        .expect("it may be asked for");
     eventually("it says what it waits for", async || {
         let status = records.get(&name).await.expect("it stays").status?;
-        status.conditions.iter().any(|known| known.reason == "WaitingForApproval").then_some(())
+        status
+            .conditions
+            .iter()
+            .any(|known| known.reason == "WaitingForApproval")
+            .then_some(())
     })
     .await;
     assert!(team.cloud.get(&id).is_some());
     approve(&team, &identity(&object), "delete").await;
-    eventually("its record is gone", async || retained(&team).await.is_empty().then_some(())).await;
+    eventually("its record is gone", async || {
+        retained(&team).await.is_empty().then_some(())
+    })
+    .await;
     empty(&team).await;
     // The word was for one deletion.
-    let environment = Api::<Environment>::all(team.client.clone()).get(&team.namespace).await.expect("it is there");
-    assert!(environment.annotations().keys().all(|name| !name.starts_with("approve.mooring.dev/")));
+    let environment = Api::<Environment>::all(team.client.clone())
+        .get(&team.namespace)
+        .await
+        .expect("it is there");
+    assert!(
+        environment
+            .annotations()
+            .keys()
+            .all(|name| !name.starts_with("approve.mooring.dev/"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retained_database_stays_and_is_forgotten_when_its_record_is_deleted() {
     let team = Team::new(Cluster::shared(), "retain").await;
-    team.apply_json(written("db", "rds", json!({"engine": "mysql", "deletionPolicy": "Retain"}))).await;
+    team.apply_json(written(
+        "db",
+        "rds",
+        json!({"engine": "mysql", "deletionPolicy": "Retain"}),
+    ))
+    .await;
     let id = external_id(&ready(&team, "shop-web-db").await);
     delete(&team, "shop-web-db").await;
     gone(&team, "shop-web-db").await;
@@ -136,8 +190,14 @@ async fn a_retained_database_stays_and_is_forgotten_when_its_record_is_deleted()
     assert_eq!(kept[0].spec.standing, RetainedStanding::Retained);
     assert_eq!(team.cloud.phase(&id), Some(Phase::Ready));
     let records = Api::<RetainedResource>::all(team.client.clone());
-    records.delete(&kept[0].name_any(), &DeleteParams::default()).await.expect("it may be forgotten");
-    eventually("its record is gone", async || retained(&team).await.is_empty().then_some(())).await;
+    records
+        .delete(&kept[0].name_any(), &DeleteParams::default())
+        .await
+        .expect("it may be forgotten");
+    eventually("its record is gone", async || {
+        retained(&team).await.is_empty().then_some(())
+    })
+    .await;
     assert!(team.cloud.get(&id).is_some());
     // What was given up is not taken back by declaring it again.
     team.apply_json(mysql()).await;
@@ -176,7 +236,13 @@ async fn more_deletions_than_allowed_wait_for_an_sre() {
     assert!(message.contains("mooring approve delete"), "{message}");
     assert!(team.cloud.get(&external_id(&two)).is_some());
     // A developer's word, on the object itself, is none.
-    annotate(&team, "shop-web-two", &format!("approve.mooring.dev/{}", identity(&two)), "delete").await;
+    annotate(
+        &team,
+        "shop-web-two",
+        &format!("approve.mooring.dev/{}", identity(&two)),
+        "delete",
+    )
+    .await;
     approve(&team, &identity(&two), "delete").await;
     gone(&team, "shop-web-two").await;
     empty(&team).await;
@@ -193,7 +259,10 @@ async fn what_others_need_waits_for_them_and_can_be_released() {
     delete(&team, "shop-web-db").await;
     let waiting = told(&team, "shop-web-db", "Deleting", "True", "WaitingForDependents").await;
     let message = &condition(&waiting, "Deleting").expect("Deleting").message;
-    assert!(message.contains("shop-web-alarms") && message.contains("mooring.dev/release"), "{message}");
+    assert!(
+        message.contains("shop-web-alarms") && message.contains("mooring.dev/release"),
+        "{message}"
+    );
     assert_eq!(team.cloud.count(Op::Delete, Kind::Rds), 0);
     annotate(&team, "shop-web-db", "mooring.dev/release", "true").await;
     gone(&team, "shop-web-db").await;
@@ -215,27 +284,51 @@ async fn a_provider_config_stays_while_something_is_there_and_its_credentials_ar
     let reason = async |wanted: &str| {
         eventually(&format!("the ProviderConfig says {wanted}"), async || {
             let status = configs.get(&team.namespace).await.expect("it is there").status?;
-            status.conditions.iter().any(|known| known.type_ == "Ready" && known.reason == wanted).then_some(())
+            status
+                .conditions
+                .iter()
+                .any(|known| known.type_ == "Ready" && known.reason == wanted)
+                .then_some(())
         })
         .await;
     };
     reason("Unauthenticated").await;
     let spec = json!({"credentials": {"secretRef": {"name": team.namespace}}});
     let patch = Patch::Merge(json!({"spec": spec}));
-    configs.patch(&team.namespace, &PatchParams::default(), &patch).await.expect("it may be changed");
+    configs
+        .patch(&team.namespace, &PatchParams::default(), &patch)
+        .await
+        .expect("it may be changed");
     reason("CredentialsNotFound").await;
-    secrets.create(&Default::default(), &credentials("revoked")).await.expect("a Secret");
+    secrets
+        .create(&Default::default(), &credentials("revoked"))
+        .await
+        .expect("a Secret");
     reason("Unauthenticated").await;
     let patch = Patch::Merge(json!({"stringData": {"token": "good"}}));
-    secrets.patch(&team.namespace, &PatchParams::default(), &patch).await.expect("it may be rotated");
+    secrets
+        .patch(&team.namespace, &PatchParams::default(), &patch)
+        .await
+        .expect("it may be rotated");
     reason("Ready").await;
-    let status = configs.get(&team.namespace).await.expect("it is there").status.expect("a status");
+    let status = configs
+        .get(&team.namespace)
+        .await
+        .expect("it is there")
+        .status
+        .expect("a status");
     assert_eq!(status.account.as_deref(), Some(team.namespace.as_str()));
 
     team.apply_json(mysql()).await;
     ready(&team, "shop-web-db").await;
-    secrets.delete(&team.namespace, &DeleteParams::default()).await.expect("it may be deleted");
-    configs.delete(&team.namespace, &DeleteParams::default()).await.expect("it may be asked for");
+    secrets
+        .delete(&team.namespace, &DeleteParams::default())
+        .await
+        .expect("it may be deleted");
+    configs
+        .delete(&team.namespace, &DeleteParams::default())
+        .await
+        .expect("it may be asked for");
     eventually("it says what holds it", async || {
         let status = configs.get(&team.namespace).await.expect("it stays").status?;
         let deleting = status.conditions.iter().find(|known| known.type_ == "Deleting")?;
@@ -251,11 +344,19 @@ async fn a_provider_config_stays_while_something_is_there_and_its_credentials_ar
     gone(&team, "shop-web-late").await;
     empty(&team).await;
     eventually("the ProviderConfig is gone", async || {
-        configs.get_opt(&team.namespace).await.expect("an answer").is_none().then_some(())
+        configs
+            .get_opt(&team.namespace)
+            .await
+            .expect("an answer")
+            .is_none()
+            .then_some(())
     })
     .await;
     let copy = format!("mooring-credentials-{}", team.namespace);
-    assert!(secrets.get_opt(&copy).await.expect("an answer").is_none(), "the copy goes with it");
+    assert!(
+        secrets.get_opt(&copy).await.expect("an answer").is_none(),
+        "the copy goes with it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,13 +368,23 @@ async fn an_environment_that_makes_no_sense_says_so() {
     let says = async |wanted: &str| {
         eventually(&format!("the Environment says {wanted}"), async || {
             let status = environments.get(&team.namespace).await.expect("it is there").status?;
-            status.conditions.iter().find(|known| known.reason == wanted).map(|known| known.message.clone())
+            status
+                .conditions
+                .iter()
+                .find(|known| known.reason == wanted)
+                .map(|known| known.message.clone())
         })
         .await
     };
-    assert!(says("InvalidEnvironment").await.contains("10.0.0.0/16"), "it names the fix");
+    assert!(
+        says("InvalidEnvironment").await.contains("10.0.0.0/16"),
+        "it names the fix"
+    );
     let patch = Patch::Merge(json!({"spec": {"network": null, "providers": {"default": "nowhere"}}}));
-    environments.patch(&team.namespace, &PatchParams::default(), &patch).await.expect("it may be changed");
+    environments
+        .patch(&team.namespace, &PatchParams::default(), &patch)
+        .await
+        .expect("it may be changed");
     assert!(says("ProviderNotFound").await.contains("nowhere"));
     team.apply_json(mysql()).await;
     told(&team, "shop-web-db", "Ready", "False", "ProviderNotFound").await;
@@ -287,7 +398,12 @@ async fn a_lost_ledger_forgets_no_parked_database() {
     let operator = cluster.operator();
     let team = Team::with(&cluster, "parkedlost", json!({}), json!({"class": "production"})).await;
     team.apply_json(mysql()).await;
-    team.apply_json(written("kept", "rds", json!({"engine": "mysql", "deletionPolicy": "Retain"}))).await;
+    team.apply_json(written(
+        "kept",
+        "rds",
+        json!({"engine": "mysql", "deletionPolicy": "Retain"}),
+    ))
+    .await;
     let id = external_id(&ready(&team, "shop-web-db").await);
     let kept = external_id(&ready(&team, "shop-web-kept").await);
     assert!(team.cloud.write(&id, "order 1"));
@@ -298,7 +414,11 @@ async fn a_lost_ledger_forgets_no_parked_database() {
     operator.stop().await.expect("it ends in good order");
     for file in std::fs::read_dir(cluster.directory()).expect("its directory") {
         let path = file.expect("an entry").path();
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("ledger.db")) {
+        if path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("ledger.db"))
+        {
             std::fs::remove_file(path).expect("it can be lost");
         }
     }
@@ -312,6 +432,12 @@ async fn a_lost_ledger_forgets_no_parked_database() {
     })
     .await;
     assert_eq!(team.cloud.created(), 2);
-    assert!(team.api::<CloudResource>().get_opt("shop-web-kept").await.expect("an answer").is_none());
+    assert!(
+        team.api::<CloudResource>()
+            .get_opt("shop-web-kept")
+            .await
+            .expect("an answer")
+            .is_none()
+    );
     operator.stop().await.expect("it ends in good order");
 }

@@ -24,7 +24,10 @@ async fn two_operators_at_once_make_each_database_once() {
     let client = cluster.client().await;
     let mut other = Namespace::default();
     other.metadata.name = Some("mooring-other".into());
-    Api::<Namespace>::all(client).create(&PostParams::default(), &other).await.expect("a namespace");
+    Api::<Namespace>::all(client)
+        .create(&PostParams::default(), &other)
+        .await
+        .expect("a namespace");
     let first = cluster.operator();
     let second = cluster.operator_with(|options| {
         options.namespace = "mooring-other".into();
@@ -34,12 +37,18 @@ async fn two_operators_at_once_make_each_database_once() {
     let mock = json!({"latency": "30ms", "invisibleFor": "150ms"});
     let team = Team::with(&cluster, "two", mock, json!({})).await;
     for at in 0..6 {
-        team.apply_json(written(&format!("db{at}"), "rds", json!({"engine": "mysql"}))).await;
+        team.apply_json(written(&format!("db{at}"), "rds", json!({"engine": "mysql"})))
+            .await;
     }
     for at in 0..6 {
         ready(&team, &format!("shop-web-db{at}")).await;
     }
-    let databases = team.cloud.list().into_iter().filter(|one| one.kind == Kind::Rds).count();
+    let databases = team
+        .cloud
+        .list()
+        .into_iter()
+        .filter(|one| one.kind == Kind::Rds)
+        .count();
     assert_eq!((databases, team.cloud.created()), (6, 6));
     first.stop().await.expect("it ends in good order");
     second.stop().await.expect("it ends in good order");
@@ -54,7 +63,9 @@ async fn a_lost_status_makes_no_duplicate_and_rolls_nobody() {
     let empty = json!([{"op": "replace", "path": "/status", "value": {}}]);
     let patch = Patch::<()>::Json(serde_json::from_value(empty).expect("a patch"));
     let api = team.api::<CloudResource>();
-    api.patch_status("shop-web-db", &PatchParams::default(), &patch).await.expect("a status may be lost");
+    api.patch_status("shop-web-db", &PatchParams::default(), &patch)
+        .await
+        .expect("a status may be lost");
     let object = eventually("it is known again", async || {
         let object = find(&team, "shop-web-db").await?;
         condition(&object, "Ready").filter(|ready| ready.status == "True")?;
@@ -62,7 +73,11 @@ async fn a_lost_status_makes_no_duplicate_and_rolls_nobody() {
     })
     .await;
     assert_eq!((external_id(&object), team.cloud.created()), (id, 1));
-    assert_eq!(object.status.expect("a status").binding_revision, Some(1), "nobody's pods are rolled");
+    assert_eq!(
+        object.status.expect("a status").binding_revision,
+        Some(1),
+        "nobody's pods are rolled"
+    );
     assert_eq!(entries(&team, "shop-web-db").await["password"], password);
 }
 
@@ -80,7 +95,11 @@ async fn a_lost_ledger_makes_no_duplicate() {
     operator.stop().await.expect("it ends in good order");
     for file in std::fs::read_dir(cluster.directory()).expect("its directory") {
         let path = file.expect("an entry").path();
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("ledger.db")) {
+        if path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("ledger.db"))
+        {
             std::fs::remove_file(path).expect("it can be lost");
         }
     }
@@ -88,16 +107,22 @@ async fn a_lost_ledger_makes_no_duplicate() {
     let log = get(&team, "shop-web-log").await;
     let none: Json = json!({"metadata": {"finalizers": null}});
     let api = team.api::<CloudResource>();
-    api.patch("shop-web-log", &PatchParams::default(), &Patch::Merge(none)).await.expect("it may be");
+    api.patch("shop-web-log", &PatchParams::default(), &Patch::Merge(none))
+        .await
+        .expect("it may be");
     delete(&team, "shop-web-log").await;
     team.apply_json(written("log", "log", json!({}))).await;
 
     let operator = cluster.operator();
-    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "30Gi"}))).await;
+    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "30Gi"})))
+        .await;
     let object = ready(&team, "shop-web-db").await;
     assert_eq!(external_id(&object), id);
     let new_log = ready(&team, "shop-web-log").await;
-    assert_eq!((identity(&new_log), external_id(&new_log)), (identity(&log), external_id(&log)));
+    assert_eq!(
+        (identity(&new_log), external_id(&new_log)),
+        (identity(&log), external_id(&log))
+    );
     assert_eq!(team.cloud.created(), 2);
     assert_eq!(team.cloud.rows(&id), Some(vec!["order 1".to_owned()]));
     assert_eq!(entries(&team, "shop-web-db").await["password"], password);
@@ -124,7 +149,10 @@ async fn lost_data_is_reported_and_made_anew_only_when_asked_for() {
     })
     .await;
     let second = external_id(&get(&team, "shop-web-db").await);
-    eventually("people are let in", async || logs_in(&team, "shop-web-db", &second).await).await;
+    eventually("people are let in", async || {
+        logs_in(&team, "shop-web-db", &second).await
+    })
+    .await;
     // The word was for one loss.
     assert!(team.cloud.destroy(&second));
     told(&team, "shop-web-db", "Ready", "False", "Lost").await;
@@ -136,7 +164,8 @@ async fn lost_data_is_reported_and_made_anew_only_when_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_balancer_that_is_gone_comes_back_by_itself() {
     let team = Team::new(Cluster::shared(), "again").await;
-    team.apply_json(written("lb", "slb", json!({"listeners": [{"port": 80}]}))).await;
+    team.apply_json(written("lb", "slb", json!({"listeners": [{"port": 80}]})))
+        .await;
     let id = external_id(&ready(&team, "shop-web-lb").await);
     assert!(team.cloud.destroy(&id));
     eventually("another one is ready", async || {
@@ -154,9 +183,15 @@ async fn neighbour(team: &Team) -> Team {
     let mut namespace = Namespace::default();
     namespace.metadata.name = Some(name.clone());
     namespace.metadata.labels = Some([("mooring.dev/environment".to_owned(), team.namespace.clone())].into());
-    let made = Api::<Namespace>::all(team.client.clone()).create(&PostParams::default(), &namespace).await;
+    let made = Api::<Namespace>::all(team.client.clone())
+        .create(&PostParams::default(), &namespace)
+        .await;
     made.expect("a namespace");
-    Team { client: team.client.clone(), namespace: name, cloud: team.cloud.clone() }
+    Team {
+        client: team.client.clone(),
+        namespace: name,
+        cloud: team.cloud.clone(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,7 +206,10 @@ async fn an_identity_that_was_copied_takes_nothing_until_an_sre_approves() {
     thief.apply_json(copy).await;
     told(&thief, "shop-web-db", "Ready", "False", "OwnedElsewhere").await;
     assert!(!entries(&thief, "shop-web-db").await.contains_key("host"));
-    assert_eq!((external_id(&get(&team, "shop-web-db").await), team.cloud.created()), (id.clone(), 1));
+    assert_eq!(
+        (external_id(&get(&team, "shop-web-db").await), team.cloud.created()),
+        (id.clone(), 1)
+    );
 
     // It goes without touching what is not its own.
     delete(&thief, "shop-web-db").await;
@@ -210,7 +248,12 @@ async fn an_object_that_was_restored_finds_its_database_again() {
     // It vanishes as with a lost etcd: nobody tears anything down.
     let api = team.api::<CloudResource>();
     delete_without_teardown(&team, "shop-web-db").await;
-    let restored = api.create(&PostParams::default(), &serde_json::from_value(backup).expect("an object")).await;
+    let restored = api
+        .create(
+            &PostParams::default(),
+            &serde_json::from_value(backup).expect("an object"),
+        )
+        .await;
     let restored = restored.expect("it is restored");
     assert_ne!(restored.uid(), before.uid());
     let object = ready(&team, "shop-web-db").await;
@@ -218,7 +261,10 @@ async fn an_object_that_was_restored_finds_its_database_again() {
     assert_eq!(team.cloud.rows(&id), Some(vec!["order 1".to_owned()]));
     eventually("people are let in, by a Secret of this object", async || {
         let secret = team.api::<Secret>().get_opt("shop-web-db").await.expect("an answer")?;
-        let ours = secret.owner_references().iter().any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref());
+        let ours = secret
+            .owner_references()
+            .iter()
+            .any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref());
         (ours && logs_in(&team, "shop-web-db", &id).await.is_some()).then_some(())
     })
     .await;
@@ -281,7 +327,9 @@ async fn a_provider_in_trouble_is_named_and_waited_for() {
     eventually("the trouble is named", async || {
         let object = find(&team, "shop-web-db").await?;
         let ready = condition(&object, "Ready")?;
-        ["Unavailable", "ProviderNotReady"].contains(&ready.reason.as_str()).then_some(())
+        ["Unavailable", "ProviderNotReady"]
+            .contains(&ready.reason.as_str())
+            .then_some(())
     })
     .await;
     team.cloud.set_down(false);

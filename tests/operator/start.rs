@@ -1,12 +1,18 @@
 //! How an operator starts, leads and ends.
 
+use std::net::SocketAddr;
+
 use k8s_openapi::{
     api::coordination::v1::Lease, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{Api, ResourceExt};
 use mooring::operator::Applications;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
-use crate::support::cluster::{Cluster, SYSTEM, eventually};
+use crate::support::cluster::{Cluster, SYSTEM, Team, eventually};
 
 async fn lease(cluster: &Cluster) -> Option<Lease> {
     let api = Api::<Lease>::namespaced(cluster.client().await, SYSTEM);
@@ -88,5 +94,48 @@ async fn whose_applications_are_is_decided_once_and_changed_by_the_flag_alone() 
 
     let operator = cluster.operator_with(|options| options.applications = Applications::Off);
     until("off").await;
+    operator.stop().await.expect("it ends in good order");
+}
+
+async fn get(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: mooring\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    Some(answer)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_metrics_are_served() {
+    let cluster = Cluster::own();
+    let address = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|free| free.local_addr())
+        .expect("a free port");
+    let operator = cluster.operator_with(|options| options.listen = Some(address));
+    eventually("it is alive", async || {
+        get(address, "/healthz").await?.contains("200 OK").then_some(())
+    })
+    .await;
+    eventually("it is ready", async || {
+        get(address, "/readyz").await?.contains("200 OK").then_some(())
+    })
+    .await;
+    let team = Team::new(&cluster, "metrics").await;
+    team.apply(super::application::SHOP).await;
+    super::application::running(&team).await;
+    let text = get(address, "/metrics").await.expect("it answers");
+    for line in [
+        "mooring_leader 1",
+        "mooring_resources{kind=\"rds\",standing=\"ready\"} 1",
+        "mooring_reconciles_total{controller=\"application\",result=\"ok\"}",
+        &format!(
+            "mooring_provider_calls_total{{provider=\"{}\",call=\"write\"}}",
+            team.namespace
+        ),
+        "# EOF",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
     operator.stop().await.expect("it ends in good order");
 }

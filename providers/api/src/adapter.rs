@@ -195,12 +195,18 @@ impl Drift {
     }
 
     /// Notes a difference if there is one.
-    pub fn compare<T: PartialEq + Debug>(&mut self, field: &'static str, change: Change, desired: &T, observed: &T) {
+    pub fn compare<T: PartialEq + Serialize>(&mut self, field: &'static str, change: Change, desired: &T, observed: &T) {
+        // As it is written in a spec.
+        let shown = |value: &T| match serde_json::to_value(value) {
+            Ok(serde_json::Value::String(text)) => text,
+            Ok(other) => other.to_string(),
+            Err(error) => error.to_string(),
+        };
         if desired != observed {
             self.0.push(Difference {
                 field,
-                desired: format!("{desired:?}").trim_matches('"').to_owned(),
-                observed: format!("{observed:?}").trim_matches('"').to_owned(),
+                desired: shown(desired),
+                observed: shown(observed),
                 change,
             });
         }

@@ -100,7 +100,8 @@ pub(super) async fn bring_about(
     }
     for child in &children {
         let Some(key) = key(child) else { continue };
-        if !declared.keeps(&key) && child.meta().deletion_timestamp.is_none() {
+        // What was left behind on purpose is taken back when it is declared, and is not deleted when it is not.
+        if !declared.keeps(&key) && subject.owns(child.as_ref()) && child.meta().deletion_timestamp.is_none() {
             delete(&api, child).await?;
             let note = format!(
                 "{} is no longer declared; deleting its CloudResource `{}`",
@@ -267,12 +268,13 @@ async fn change(
     }
 }
 
-/// Deletes just this object, not one that has its name by now. That it is gone already is no error.
+/// Deletes just this object as it was last heard of, not one that has its name by now, nor one that garbage collection
+/// took from its owner meanwhile. That it is gone already is no error; that it is another brings news.
 pub(super) async fn delete(api: &Api<CloudResource>, child: &Child) -> kube::Result<()> {
     let parameters = DeleteParams {
         preconditions: Some(Preconditions {
             uid: child.uid(),
-            resource_version: None,
+            resource_version: child.resource_version(),
         }),
         ..DeleteParams::background()
     };
@@ -291,6 +293,11 @@ fn post() -> PostParams {
 }
 
 impl Subject {
+    /// Whether this very Application owns it.
+    pub(super) fn owns(&self, object: &impl Resource) -> bool {
+        object.owner_references().iter().any(|owner| owner.uid == self.uid)
+    }
+
     /// A reference to the Application by which garbage collection, and people, find it.
     pub(super) fn owner(&self) -> OwnerReference {
         OwnerReference {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Resource,
-    api::{Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use serde_json::{Map, json};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{
-        ApplicationStatus, Declares,
+        Application, ApplicationStatus, Declares,
         application::{ApplicationCondition, Component, ServiceStatus, TraitStatus, phase},
         condition, names,
     },
@@ -260,7 +260,7 @@ fn is_in_trouble(child: &Child) -> bool {
 
 /// Says that it is going, and what is waited for.
 pub(super) async fn going(context: &Context, subject: &Subject, reason: &str, message: &str) -> kube::Result<()> {
-    let before = current(subject);
+    let before = current(context, subject).await?;
     let mut conditions: Vec<_> = before
         .conditions
         .into_iter()
@@ -283,25 +283,27 @@ pub(super) async fn going(context: &Context, subject: &Subject, reason: &str, me
     write(context, subject, standing).await
 }
 
-fn current(subject: &Subject) -> ApplicationStatus {
-    subject
-        .guard
-        .0
-        .as_ref()
-        .ok()
-        .and_then(|application| application.status.clone())
-        .unwrap_or_default()
+/// The status as it is. Of an Application that cannot be read it is read apart, lest it seem new each time.
+async fn current(context: &Context, subject: &Subject) -> kube::Result<ApplicationStatus> {
+    if let Ok(application) = &subject.guard.0 {
+        return Ok(application.status.clone().unwrap_or_default());
+    }
+    let kind = ApiResource::erase::<Application>(&());
+    let api = Api::<DynamicObject>::namespaced_with(context.client.clone(), &subject.namespace, &kind);
+    let found = api.get_opt(&subject.name).await?;
+    let status = found.and_then(|found| serde_json::from_value(found.data.get("status")?.clone()).ok());
+    Ok(status.unwrap_or_default())
 }
 
 /// Writes the status, if it is another.
 pub(super) async fn write(context: &Context, subject: &Subject, mut standing: ApplicationStatus) -> kube::Result<()> {
-    let before = current(subject);
+    let before = current(context, subject).await?;
     date(&mut standing, &before);
     let known = ApplicationStatus {
         rest: Map::new(),
         ..before
     };
-    if subject.guard.0.is_ok() && known == standing {
+    if known == standing {
         return Ok(());
     }
     let api = Api::<Guard>::namespaced(context.client.clone(), &subject.namespace);

@@ -32,14 +32,18 @@ pub(super) async fn go_on(context: &Context, applied: &Applied, subject: &Subjec
         release(context, subject).await?;
         return Ok(Action::await_change());
     }
-    let deployments = workloads::deployments(context, subject);
+    // Garbage collection may have been here before us: with --cascade=orphan it takes what is to stay from its owner, and
+    // then its own finalizer. So only what this very Application still owns is deleted.
+    let mut deployments = workloads::deployments(context, subject);
+    deployments.retain(|deployment| subject.owns(deployment.as_ref()));
     for deployment in &deployments {
         applied.forget(&subject.namespace, &deployment.name_any());
         if deployment.meta().deletion_timestamp.is_none() {
             workloads::withdraw(context, subject, deployment).await?;
         }
     }
-    let children = children::children(context, subject);
+    let mut children = children::children(context, subject);
+    children.retain(|child| subject.owns(child.as_ref()));
     if !deployments.is_empty() && !is_out_of_patience(context, subject) {
         let names: Vec<_> = deployments.iter().map(|deployment| deployment.name_any()).collect();
         let message = format!(

@@ -19,7 +19,6 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy},
     core::PartialObjectMeta,
 };
-use mooring_provider::Kind;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -27,12 +26,15 @@ use super::{
     render::{BindingEnv, Place, own_variables, render},
 };
 use crate::{
-    api::{Application, application::Component, names},
+    api::{Application, CloudResourceSpec, Declares, application::Component, names},
     engine::{
         declare::{COMPONENTS, Consumption, Declaration, Declared, Target, bind_target},
         problem::Problem,
     },
-    operator::Context,
+    operator::{
+        Context,
+        binding::{env_of, rendered_variables},
+    },
 };
 
 /// The reason when a workload of the component's name is somebody else's.
@@ -145,7 +147,21 @@ pub(super) async fn bring_about(
         if there.is_some() && applied.is(&key, &last) {
             continue;
         }
-        match apply(context, subject, &rendered.deployment).await? {
+        // From its creation on it has what is bound; later that is the binding controller's, and only what was not
+        // handed over to it yet is applied again, lest it be dropped.
+        let deployment = apply(context, subject, &component.name, |there| {
+            let Some(there) = there else {
+                return Ok(rendered.deployment.clone());
+            };
+            let still = rendered_variables(there.managed_fields(), &component.name);
+            let bound: Vec<_> = bound
+                .iter()
+                .filter(|env| still.contains(&env.variable))
+                .cloned()
+                .collect();
+            render(&place, component, &bound).map(|rendered| rendered.deployment)
+        });
+        match deployment.await? {
             Ok(deployment) => {
                 let last = Last {
                     uid: deployment.uid(),
@@ -153,7 +169,9 @@ pub(super) async fn bring_about(
                     ..last
                 };
                 let service = match &rendered.service {
-                    Some(service) => apply(context, subject, service).await?.map(drop),
+                    Some(service) => apply(context, subject, &component.name, |_| Ok(service.clone()))
+                        .await?
+                        .map(drop),
                     None => withdraw_service(context, subject, &component.name).await.map(Ok)?,
                 };
                 match service {
@@ -202,25 +220,27 @@ fn bound(
         if there.is_some_and(|child| reason_of(child) == Some("Skipped")) {
             continue;
         }
+        // It was removed a moment ago and is being unbound; once it is gone it is made anew.
+        if there.is_some_and(|child| child.meta().deletion_timestamp.is_some()) {
+            continue;
+        }
         // Somebody else has the name, and the Secret of that name is theirs.
         let name = declaration.key.object_name();
         if there.is_none() && context.stores.resources.get(Some(&subject.namespace), &name).is_some() {
             continue;
         }
-        let Some(kind) = kind_of(context, declaration, &all) else {
+        let Ok(spec) = declaration.to_spec() else { continue };
+        let target = target_of(context, declaration, &all);
+        let Some(variables) = env_of(&spec, target.as_ref()) else {
             continue;
         };
-        let consumption = Consumption::of(
-            declaration.declares,
-            Some(kind),
-            &declaration.key.name,
-            &declaration.properties,
-        );
+        let (declares, properties) = (declaration.declares, &declaration.properties);
+        let consumption = Consumption::of(declares, declares.kind(), &declaration.key.name, properties);
         if !consumption.containers.is_empty() && !consumption.containers.contains(&component.name) {
             continue;
         }
         let secret = consumption.secret_name.clone().unwrap_or(name);
-        for (variable, key) in consumption.env_names(kind) {
+        for (variable, key) in variables {
             if own.contains(&variable) {
                 let message =
                     format!("sets {variable} itself, in `env`; remove it there, or give the trait another `as`");
@@ -248,39 +268,42 @@ fn reason_of(child: &crate::api::CloudResource) -> Option<&str> {
     Some(&ready.reason)
 }
 
-/// The kind of what is used: the resource's own, or that of what is bound to.
-fn kind_of(context: &Context, declaration: &Declaration, all: &[Declaration]) -> Option<Kind> {
-    if let Some(kind) = declaration.declares.kind() {
-        return Some(kind);
+/// What a `bind` is to.
+fn target_of(context: &Context, declaration: &Declaration, all: &[Declaration]) -> Option<CloudResourceSpec> {
+    if declaration.declares != Declares::Bind {
+        return None;
     }
     match bind_target(declaration, all)? {
-        Target::Own(key) => all.iter().find(|other| other.key == key)?.declares.kind(),
+        Target::Own(key) => all.iter().find(|other| other.key == key)?.to_spec().ok(),
         Target::Foreign { namespace, name } => {
             let target = context.stores.resources.get(Some(&namespace), &name)?;
-            let (declares, _) = target.0.as_ref().ok()?.spec.declares()?;
-            declares.kind()
+            Some(target.0.as_ref().ok()?.spec.clone())
         }
         Target::Pods => None,
     }
 }
 
 /// Applies one object: where there is none, insisting on that; where there is one of ours, insisting on its uid.
-async fn apply<K>(context: &Context, subject: &Subject, wanted: &K) -> kube::Result<Result<K, Problem>>
+/// `render` makes it in view of what is there.
+async fn apply<K>(
+    context: &Context,
+    subject: &Subject,
+    name: &str,
+    render: impl FnOnce(Option<&PartialObjectMeta<K>>) -> Result<K, Problem>,
+) -> kube::Result<Result<K, Problem>>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
 {
     let api = Api::<K>::namespaced(context.client.clone(), &subject.namespace);
-    let name = wanted.name_any();
     let kind = K::kind(&());
     let within = |problem: Problem| Problem {
-        component: Some(name.as_str().into()),
+        component: Some(name.into()),
         ..problem
     };
     let there = Api::<PartialObjectMeta<K>>::namespaced(context.client.clone(), &subject.namespace)
-        .get_opt(&name)
+        .get_opt(name)
         .await?;
-    let mut wanted = wanted.clone();
-    match there {
+    let there = match there {
         Some(there) if !is_ours(&there, subject) => {
             let holder = match there.owner_references().first() {
                 Some(owner) => format!("{} `{}`", owner.kind, owner.name),
@@ -292,7 +315,18 @@ where
             );
             return Ok(Err(within(Problem::new(WORKLOAD_TAKEN, message))));
         }
-        Some(there) => wanted.meta_mut().uid = there.uid(),
+        there => there,
+    };
+    let mut wanted = match render(there.as_ref()) {
+        Ok(wanted) => wanted,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    match there {
+        // What was judged is what is changed.
+        Some(there) => {
+            wanted.meta_mut().uid = there.uid();
+            wanted.meta_mut().resource_version = there.resource_version();
+        }
         // "0" matches nothing that exists: of two that create at once, one does.
         None => wanted.meta_mut().resource_version = Some("0".into()),
     }
@@ -303,7 +337,7 @@ where
         object: &wanted,
     };
     let parameters = PatchParams::apply(names::MANAGER_APPLICATION).force();
-    match api.patch(&name, &parameters, &Patch::Apply(&typed)).await {
+    match api.patch(name, &parameters, &Patch::Apply(&typed)).await {
         Ok(object) => Ok(Ok(object)),
         Err(kube::Error::Api(status)) if status.is_invalid() => {
             let message = format!("the API server refuses the {kind}: {}", status.message);
@@ -341,7 +375,7 @@ async fn prune(context: &Context, applied: &Applied, subject: &Subject, declared
     for deployment in deployments(context, subject) {
         let name = deployment.name_any();
         let rendered = |component: &Component| component.name == name && COMPONENTS.contains(&component.kind.as_str());
-        if declared.components.iter().any(rendered) {
+        if declared.components.iter().any(rendered) || !subject.owns(deployment.as_ref()) {
             continue;
         }
         applied.forget(&subject.namespace, &name);
@@ -376,7 +410,7 @@ pub(super) async fn withdraw_services(context: &Context, subject: &Subject) -> k
     );
     let api = Api::<Service>::namespaced(context.client.clone(), &subject.namespace);
     for service in metadata.list(&ListParams::default().labels(&ours)).await? {
-        if is_ours(&service, subject) {
+        if subject.owns(&service) {
             delete(&api, &service).await?;
         }
     }
@@ -391,7 +425,7 @@ where
         propagation_policy: Some(PropagationPolicy::Foreground),
         preconditions: Some(Preconditions {
             uid: object.uid(),
-            resource_version: None,
+            resource_version: object.resource_version(),
         }),
         ..DeleteParams::default()
     };

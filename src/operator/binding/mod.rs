@@ -2,26 +2,28 @@
 //!
 //! **One writer per workload.** The controller is keyed by workload and applies the union of its bindings as one field
 //! manager: two applies of one manager would delete each other's variables. Each name is judged first
-//! ([`judge`](self::judge)), since a forced apply silently takes over what somebody else wrote: what is not ours is
+//! (`judge.rs`), since a forced apply silently takes over what somebody else wrote: what is not ours is
 //! refused and named in the condition `Bound`, the rest is applied with the `uid` (an apply must never make a
 //! workload) and the `resourceVersion` (what was judged is what is changed) of what was read.
 //!
 //! **Who owns the variables of a Deployment that we render.** The Application controller gives them to the Deployment
-//! at its creation, by server-side apply, so that the first pods wait for the Secret and nothing is rolled twice; it
-//! asks [`env_of`] for their names and writes `{name, valueFrom: {secretKeyRef: {name, key}}}` and no more. Its later
-//! applies never contain them. As soon as the Deployment is seen, their ownership is handed over to the binding
-//! controller by one write of `managedFields`, which changes no template. From then on they are the binding
-//! controller's alone, as in any other workload: only so do they go with one rollout when a trait goes. Until then
-//! ([`is_handed_over`]) the Application controller does not apply a changed template. Should it apply them later all
-//! the same, they are handed over again when they are to go.
+//! at its creation, by server-side apply, so that the first pods wait for the Secret and nothing is rolled twice: as
+//! `{name, valueFrom: {secretKeyRef: {name, key}}}` and no more. As soon as the Deployment is seen, their ownership is
+//! handed over to the binding controller by one write of `managedFields`, which changes no template. From then on they
+//! stay until the binding controller takes them out, whether or not later applies of the Application controller
+//! contain them; if those do, they are handed over once more when they are to go. So a trait that goes costs one
+//! rollout. What the Application controller must not do: leave them out before [`is_handed_over`], or apply those of a
+//! CloudResource that is being deleted.
 //!
 //! **Rollouts.** The annotation on the pod template has the revision of each binding that has changed since it was
 //! first bound. So a first binding is the one rollout that the variables make, a Deployment that was born with them
 //! has none, and a change of the Secret's data has one. A CronJob's next Job has it without any.
 //!
+//! **What somebody else put in place of ours.** An apply that leaves a variable out takes it away whole, the value that
+//! somebody wrote into it as well. So such a variable is given up first, again by a write of `managedFields`.
+//!
 //! **When somebody undoes it** (`kubectl replace`, `rollout undo`, an edit), it is done again, a few times at once and
-//! then slowly: see [`contest`](self::contest). A value that was put in place of ours is theirs: it is refused as any
-//! other.
+//! then slowly: see `contest.rs`.
 //!
 //! **Way out.** Who wants to rename or remove a bound container by server-side apply gets `image: Required value`,
 //! since what we own keeps the old one. `inject: false` on the trait takes everything out; rename it then, and remove
@@ -61,6 +63,7 @@ use super::{
 };
 use crate::api::{CloudResource, names};
 
+pub(super) use owners::rendered_variables;
 pub use verdict::reason;
 pub use wanted::{Env, Wanted, env_of};
 

@@ -129,6 +129,19 @@ impl Owners {
     }
 }
 
+/// The environment variables of a Deployment's container that our Application controller rendered, and that are nobody
+/// else's, be it the binding controller's.
+pub(in crate::operator) fn rendered_variables(managed: &[ManagedFieldsEntry], container: &str) -> BTreeSet<String> {
+    let owners = Owners::of(WorkloadKind::Deployment, managed);
+    let is_rendered = |owner: &Owner| !owner.is_us && owner.manager == names::MANAGER_APPLICATION;
+    let here = |place: &Place| place.list == ContainerList::Main && place.container == container;
+    let variables = owners.variables.iter();
+    variables
+        .filter(|(place, owners)| here(place) && owners.iter().all(is_rendered))
+        .map(|(place, _)| place.name.clone())
+        .collect()
+}
+
 /// Whether our apply owns the annotation that rolls the pods.
 pub(super) fn owns_revision(kind: WorkloadKind, managed: &[ManagedFieldsEntry]) -> bool {
     managed.iter().filter(|entry| is_ours(entry)).any(|entry| {

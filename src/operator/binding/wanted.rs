@@ -68,7 +68,7 @@ pub fn env_of(spec: &CloudResourceSpec, target: Option<&CloudResourceSpec>) -> O
         .is_some_and(|log| log.push != Some(true))
     {
         // Credentials are only there for who pushes, and a pod does not start without a key that it refers to.
-        names.retain(|_, key| !key.starts_with("access-key-"));
+        names.retain(|_, key| !matches!(key.as_str(), "username" | "password"));
     }
     Some(names)
 }

@@ -22,8 +22,8 @@ pub(crate) enum Approval {
     Delete,
     /// It may be given up on: it is let go without a call to its provider.
     Abandon,
-    /// It may move to this key; to any where none is named.
-    Move(Option<Key>),
+    /// It may move to this key. Without a key whoever copies the identity first would get it.
+    Move(Key),
 }
 
 /// What an SRE approved of one resource, on its Environment or on its ProviderConfig.
@@ -60,10 +60,7 @@ impl Approvals {
 
     /// Whether it may move to this key.
     pub(crate) fn moves_to(&self, key: &Key) -> bool {
-        self.0.iter().any(|approval| match approval {
-            Approval::Move(to) => to.as_ref().is_none_or(|to| to == key),
-            _ => false,
-        })
+        self.0.contains(&Approval::Move(key.clone()))
     }
 }
 
@@ -72,8 +69,7 @@ fn read(annotations: &BTreeMap<String, String>, identity: &Identity) -> Option<A
     match value.split_once(':') {
         None if value == "delete" => Some(Approval::Delete),
         None if value == "abandon" => Some(Approval::Abandon),
-        None if value == "move" => Some(Approval::Move(None)),
-        Some(("move", key)) => Some(Approval::Move(Some(key.parse().ok()?))),
+        Some(("move", key)) => Some(Approval::Move(key.parse().ok()?)),
         _ => None,
     }
 }
@@ -115,11 +111,8 @@ where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
 {
     let name = annotation(identity);
-    if !object
-        .annotations()
-        .get(&name)
-        .is_some_and(|value| value.split(':').next() == Some(action))
-    {
+    let said = object.annotations().get(&name);
+    if said.and_then(|value| value.split(':').next()) != Some(action) {
         return;
     }
     let patch = serde_json::json!({"metadata": {"annotations": {name: null}}});
@@ -145,7 +138,7 @@ mod tests {
         let key = Key::new("ns", "a", "b", "c");
         assert!(parse("delete").delete() && !parse("delete").abandon());
         assert!(parse("abandon").abandon());
-        assert!(parse("move").moves_to(&key) && parse("move:ns/a/b/c").moves_to(&key));
+        assert!(parse("move:ns/a/b/c").moves_to(&key) && !parse("move").moves_to(&key));
         assert!(!parse("move:other/a/b/c").moves_to(&key) && !parse("move:nonsense").moves_to(&key));
         assert_eq!(parse("everything"), Approvals::default());
         let other = [(annotation(&Identity::new("other")), "delete".to_owned())].into();

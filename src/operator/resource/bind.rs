@@ -97,14 +97,12 @@ async fn bound(
         .as_ref()
         .map(|bind| bind.to.clone())
         .unwrap_or_default();
-    let target = match relations::target(context, declaration) {
-        Some((_, Some(target))) => target,
-        _ => {
-            let message = format!(
-                "to: `{to}`: there is no such resource; it is `component/trait` of this application, or `namespace/resource`"
-            );
-            return Ok(Err(Told::no(reason::TARGET_NOT_FOUND, message)));
-        }
+    let Some((_, Some(target))) = relations::target(context, declaration) else {
+        let message = format!(
+            "to: `{to}`: there is no such resource; it is `component/trait` of this application, or \
+             `namespace/resource`"
+        );
+        return Ok(Err(Told::no(reason::TARGET_NOT_FOUND, message)));
     };
     if !relations::consents(&target, &declaration.key) {
         let message = format!(

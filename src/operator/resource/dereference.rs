@@ -23,6 +23,9 @@ use crate::{
     operator::Context,
 };
 
+/// An Environment with its name.
+type Named = (String, Arc<Environment>);
+
 /// What a CloudResource refers to, as it is now.
 #[derive(Debug)]
 pub(super) struct Inputs {
@@ -33,7 +36,7 @@ pub(super) struct Inputs {
     /// The labels of its namespace.
     pub(super) labels: BTreeMap<String, String>,
     /// The Environment it is in, by name; or why there is none.
-    pub(super) environment: Result<(String, Arc<Environment>), Problem>,
+    pub(super) environment: Result<Named, Problem>,
     /// The Environment it would be in if it were not in another one already.
     pub(super) moved_to: Option<String>,
     /// The ProviderConfigs there are.
@@ -143,7 +146,7 @@ fn environment(
     record: Option<&Record>,
     siblings: &[Relative],
     labels: &BTreeMap<String, String>,
-) -> (Result<(String, Arc<Environment>), Problem>, Option<String>) {
+) -> (Result<Named, Problem>, Option<String>) {
     let known: BTreeMap<_, _> = context
         .stores
         .environments
@@ -186,25 +189,23 @@ fn environment(
         Some(name) => Ok(name),
         None => chosen,
     };
-    let found = environment.and_then(|name| {
-        match context
-            .stores
-            .environments
-            .get(None, &name)
-            .map(|guard| guard.0.clone())
-        {
-            Some(Ok(environment)) => Ok((name, Arc::new(environment))),
-            Some(Err(invalid)) => Err(Problem::new(
-                reason::INVALID_ENVIRONMENT,
-                format!("Environment `{name}` cannot be read: {invalid}"),
-            )),
-            None => Err(Problem::new(
-                reason::ENVIRONMENT_NOT_FOUND,
-                format!("Environment `{name}`, which it is in, is gone; what runs is left as it is until that is back"),
-            )),
-        }
-    });
-    (found, moved_to)
+    (environment.and_then(|name| of_name(context, name)), moved_to)
+}
+
+fn of_name(context: &Context, name: String) -> Result<Named, Problem> {
+    let Some(guard) = context.stores.environments.get(None, &name) else {
+        return Err(Problem::new(
+            reason::ENVIRONMENT_NOT_FOUND,
+            format!("Environment `{name}`, which it is in, is gone; what runs is left as it is until that is back"),
+        ));
+    };
+    match &guard.0 {
+        Ok(environment) => Ok((name, Arc::new(environment.clone()))),
+        Err(invalid) => Err(Problem::new(
+            reason::INVALID_ENVIRONMENT,
+            format!("Environment `{name}` cannot be read: {invalid}"),
+        )),
+    }
 }
 
 /// What those that come before it give. Only a network of the application's own is asked for more than its status.

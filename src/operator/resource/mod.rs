@@ -23,6 +23,7 @@ mod secret;
 mod status;
 mod teardown;
 mod validate;
+mod waits;
 
 use std::sync::Arc;
 

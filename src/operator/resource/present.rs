@@ -143,22 +143,10 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
             return refused(context, recent, &inputs, told, LATER).await;
         }
     };
-    if provided.report.is_ready() {
-        let moved = inputs
-            .record
-            .as_ref()
-            .is_some_and(|record| record.owner.key == *inputs.key());
-        if moved {
-            // The word for a move is for one move.
-            approval::used(
-                context,
-                &identity,
-                Some(&plan.environment),
-                Some(&plan.provider),
-                "move",
-            )
-            .await;
-        }
+    if provided.moved && provided.report.is_ready() {
+        // The word for a move is for one move.
+        let (environment, provider) = (Some(plan.environment.as_str()), Some(plan.provider.as_str()));
+        approval::used(context, &identity, environment, provider, "move").await;
     }
     conclude(context, recent, &inputs, plan, base, provided).await
 }
@@ -197,15 +185,15 @@ async fn identity(
     if let Err(error) = context.engine.prove(connection).await {
         return Ok(Err(error));
     }
-    if let (Some(identity), Some(_)) = (&inputs.identity, &inputs.status.memory.external_id) {
-        return Ok(Ok(identity.clone()));
-    }
     let Some(annotated) = &inputs.identity else {
         return Ok(context.engine.identity(inputs.key(), connection).await);
     };
-    // The inventory may just have been taken in.
-    let known = context.engine.ledger().get(annotated).await?;
-    if known.is_some_and(|record| record.standing != Standing::Gone) {
+    let known = match &inputs.record {
+        Some(record) => Some(record.clone()),
+        // The inventory may just have been taken in.
+        None => context.engine.ledger().get(annotated).await?,
+    };
+    if known.is_some_and(|known| known.standing != Standing::Gone && known.owner.key == *inputs.key()) {
         return Ok(Ok(annotated.clone()));
     }
     let of_key = context
@@ -283,19 +271,31 @@ async fn conclude(
         found,
         account,
         rotated,
+        moved: _,
     } = provided;
     let ready_before = status::holds(&inputs.status, condition::READY);
-    let mut status = CloudResourceStatus {
-        memory: report.memory.clone(),
-        ..base
+    // What is known of somebody else's resource is not this one's to remember.
+    let foreign = matches!(&report.ready, Some(ready) if ready.reason == mooring_provider::reason::OWNED_ELSEWHERE);
+    let memory = if foreign {
+        base.memory.clone()
+    } else {
+        report.memory.clone()
     };
+    let mut status = CloudResourceStatus { memory, ..base };
     if let Some(written) = &object.status {
         status.conditions.clone_from(&written.conditions);
     }
     status.endpoint = report.endpoint.clone().or(status.endpoint);
     let mut ready = report.ready.clone().map(Told::from);
     let mut synced = Told::from(report.synced.clone());
-    if report.is_ready() {
+    // A change in place, of one that is in use: it goes on being usable. One that comes back into use is not yet.
+    if let Some(told) = ready
+        .as_mut()
+        .filter(|told| told.reason == mooring_provider::reason::UPDATING)
+    {
+        told.is = ready_before;
+    }
+    if report.is_ready() && ready.as_ref().is_some_and(|ready| ready.is) {
         match publish(
             context,
             inputs,
@@ -319,14 +319,6 @@ async fn conclude(
                 synced = told;
             }
         }
-    }
-    // A change in place, of one that is in use: it goes on being usable.
-    if let Some(told) = ready
-        .as_mut()
-        .filter(|told| !told.is && told.reason == mooring_provider::reason::UPDATING)
-        && ready_before
-    {
-        told.is = true;
     }
     if let Some(but) = &plan.but {
         synced = but.clone();

@@ -37,6 +37,8 @@ pub(super) struct Provided {
     pub(super) account: Option<Account>,
     /// The value of the annotation that asks for new credentials that was acted upon.
     pub(super) rotated: Option<String>,
+    /// An SRE approved that it moves here.
+    pub(super) moved: bool,
 }
 
 /// Takes one step. `base` is the status as it will be but for what the step tells.
@@ -128,6 +130,7 @@ pub(super) async fn provide(
         found,
         account: own,
         rotated: asked.filter(|_| has_accounts),
+        moved: job.may_adopt,
     }))
 }
 
@@ -163,8 +166,9 @@ pub(super) async fn credentials(
     }
     let password = new_password();
     entries.extend(secret::credentials(username, &password));
-    let scheme =
-        |engine| serde_json::from_value::<mooring_provider::spec::Engine>(engine).map(|engine| engine.scheme());
+    let scheme = |engine| {
+        serde_json::from_value::<mooring_provider::spec::Engine>(engine).map(mooring_provider::spec::Engine::scheme)
+    };
     let content = Content {
         type_: scheme(spec["engine"].clone()).unwrap_or("database").to_owned(),
         entries,

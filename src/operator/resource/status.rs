@@ -5,8 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams, TypeMeta},
@@ -17,7 +16,7 @@ use serde_json::json;
 use super::recent::Recent;
 use crate::{
     api::{CloudResource, CloudResourceStatus, condition, names},
-    operator::Context,
+    operator::{Context, object::tell},
 };
 
 /// The conditions that this controller writes; the binding controller has its own.
@@ -72,29 +71,14 @@ pub(super) enum Written {
 
 /// Sets a condition; its time changes only when its status does.
 pub(super) fn set(status: &mut CloudResourceStatus, type_: &str, told: &Told, generation: Option<i64>) {
-    let value = if told.is { "True" } else { "False" };
-    let old = status.conditions.iter().position(|known| known.type_ == type_);
-    let since = old
-        .map(|at| &status.conditions[at])
-        .filter(|known| known.status == value)
-        .map_or_else(|| Time(Timestamp::now()), |known| known.last_transition_time.clone());
-    let mut message = told.message.clone();
-    if message.len() > 2000 {
-        let end = (0..=2000).rev().find(|&end| message.is_char_boundary(end)).unwrap_or(0);
-        message.truncate(end);
-    }
-    let new = Condition {
-        type_: type_.to_owned(),
-        status: value.to_owned(),
-        reason: told.reason.clone(),
-        message,
-        last_transition_time: since,
-        observed_generation: generation,
-    };
-    match old {
-        Some(at) => status.conditions[at] = new,
-        None => status.conditions.push(new),
-    }
+    tell(
+        &mut status.conditions,
+        type_,
+        told.is,
+        &told.reason,
+        &told.message,
+        generation,
+    );
 }
 
 /// A condition as it stands.
@@ -208,6 +192,9 @@ pub(super) async fn swap(
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::*;
 
     #[test]

@@ -8,13 +8,8 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams},
-    runtime::controller::Action,
-};
+use kube::{Api, ResourceExt, core::PartialObjectMeta, runtime::controller::Action};
 use mooring_provider::{ExternalId, Identity, Key, Kind, Owner, reason};
-use serde_json::json;
 
 use super::{
     Failure, Remains,
@@ -30,20 +25,20 @@ use crate::{
     api::{CloudResource, CloudResourceStatus, RetainedStanding, condition, names, properties::DeletionPolicy},
     engine::{Done, Job, Next, Want, declare::Declaration},
     ledger::{Memory, Record, Standing},
-    operator::{Context, retained},
+    operator::{Context, object::remove_finalizer, retained},
 };
 
 /// How often it is looked whether what is waited for is over, if nothing wakes it before.
 const WAITING: Duration = Duration::from_secs(10);
 
 /// Everything that is known of what is to go.
-struct Going<'a> {
-    context: &'a Context,
+pub(super) struct Going<'a> {
+    pub(super) context: &'a Context,
     recent: &'a Recent,
-    remains: &'a Remains,
+    pub(super) remains: &'a Remains,
     identity: Option<Identity>,
     record: Option<Record>,
-    key: Key,
+    pub(super) key: Key,
     kind: Option<Kind>,
 }
 
@@ -93,7 +88,7 @@ pub(super) async fn reconcile(context: &Context, recent: &Recent, remains: &Rema
 }
 
 impl Going<'_> {
-    fn status(&self) -> &CloudResourceStatus {
+    pub(super) fn status(&self) -> &CloudResourceStatus {
         &self.remains.status
     }
 
@@ -152,62 +147,6 @@ impl Going<'_> {
 
     fn incarnation(&self) -> u32 {
         self.record.as_ref().map_or(0, |record| record.memory.incarnation)
-    }
-
-    fn released(&self) -> bool {
-        relations::is_released(self.context, &self.remains.meta)
-    }
-
-    fn until(&self) -> String {
-        let since = self
-            .remains
-            .meta
-            .deletion_timestamp
-            .as_ref()
-            .map_or_else(Timestamp::now, |since| since.0);
-        let until = since
-            .saturating_add(self.context.options.patience)
-            .unwrap_or(Timestamp::MAX);
-        let until = until.strftime("%Y-%m-%dT%H:%M:%SZ");
-        let release = names::RELEASE;
-        format!("it goes on without them at {until}, or at once with the annotation {release}=true")
-    }
-
-    fn consumers(&self) -> Option<Told> {
-        let consumers = &self.status().consumers;
-        if consumers.is_empty() || self.released() {
-            return None;
-        }
-        let list: Vec<_> = consumers
-            .iter()
-            .map(|one| format!("{} {}", one.kind, one.name))
-            .collect();
-        let message = format!(
-            "{} still use it and are being unbound; {}",
-            list.join(", "),
-            self.until()
-        );
-        Some(Told::yes("WaitingForConsumers", message))
-    }
-
-    fn dependents(&self) -> Option<Told> {
-        if self.released() {
-            return None;
-        }
-        let target_gone = |bind: &relations::Relative| {
-            // A bind whose own consumers are gone goes by itself once its target goes.
-            bind.declaration.declares.kind().is_none() && bind.is_deleting() && bind.status().consumers.is_empty()
-        };
-        let list: Vec<_> = relations::dependents(self.context, &self.key)
-            .iter()
-            .filter(|other| !target_gone(other))
-            .map(|other| format!("{}/{}", other.key().namespace, other.object.name_any()))
-            .collect();
-        if list.is_empty() {
-            return None;
-        }
-        let message = format!("{} must go first: delete them; {}", list.join(", "), self.until());
-        Some(Told::yes("WaitingForDependents", message))
     }
 
     /// A bind goes once its account is dropped, which is its target's to do, or its target goes itself.
@@ -467,29 +406,12 @@ impl Going<'_> {
             Err(error) => return Err(error.into()),
         }
         let meta = &self.remains.meta;
-        let finalizers = meta.finalizers.clone().unwrap_or_default();
-        let Some(at) = finalizers.iter().position(|name| name == names::FINALIZER) else {
-            return Ok(Action::await_change());
-        };
-        let path = format!("/metadata/finalizers/{at}");
-        let patch = serde_json::from_value(json!([
-            { "op": "test", "path": "/metadata/uid", "value": meta.uid },
-            { "op": "test", "path": path, "value": names::FINALIZER },
-            { "op": "remove", "path": path },
-        ]))
-        .expect("a JSON patch");
-        let (name, namespace) = (
-            meta.name.clone().unwrap_or_default(),
-            meta.namespace.clone().unwrap_or_default(),
+        let api = Api::<PartialObjectMeta<CloudResource>>::namespaced(
+            self.context.client.clone(),
+            meta.namespace.as_deref().unwrap_or_default(),
         );
-        let api =
-            Api::<kube::core::PartialObjectMeta<CloudResource>>::namespaced(self.context.client.clone(), &namespace);
-        match api
-            .patch_metadata(&name, &PatchParams::default(), &Patch::<()>::Json(patch))
-            .await
-        {
-            Ok(_) => {}
-            Err(kube::Error::Api(refused)) if refused.is_not_found() => {}
+        match remove_finalizer(&api, meta).await {
+            Ok(()) => {}
             // Another finalizer came or went meanwhile.
             Err(kube::Error::Api(refused)) if refused.is_conflict() || refused.is_invalid() => {
                 return Ok(Action::requeue(Duration::from_millis(200)));

@@ -13,61 +13,61 @@ use mooring_provider_mock::{Cloud, MockConfig};
 use serde_json::Value as Json;
 
 /// The binary.
-pub const MOORING: &str = env!("CARGO_BIN_EXE_mooring");
+pub(crate) const MOORING: &str = env!("CARGO_BIN_EXE_mooring");
 
 /// The example that the documentation begins with.
-pub fn shop() -> String {
+pub(crate) fn shop() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds/examples/shop.yaml");
     std::fs::read_to_string(path).expect("the example is there")
 }
 
 /// A directory in which the binary runs.
-pub struct Workplace {
+pub(crate) struct Workplace {
     directory: tempfile::TempDir,
     said: Mutex<String>,
 }
 
 /// What one run came to.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     /// It succeeded.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         self.code(0)
     }
 
     /// It ended with this code.
     #[track_caller]
-    pub fn code(self, code: i32) -> Self {
+    pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
         self
     }
 }
 
 impl Workplace {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().expect("a directory"),
             said: Mutex::default(),
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         std::fs::write(self.path(name), text).expect("written");
         name.to_owned()
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
@@ -77,7 +77,10 @@ impl Workplace {
             .current_dir(self.directory.path())
             .env_remove("MOORING_LOG")
             .env_remove("MOORING_STATE");
-        command.env("MOORING_TIMEOUT", "30s").env_remove("KUBECONFIG").stdin(Stdio::null());
+        command
+            .env("MOORING_TIMEOUT", "30s")
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::null());
         command
     }
 
@@ -96,13 +99,13 @@ impl Workplace {
         ran
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = self.command(MOORING);
         command.args(arguments);
         self.ran(command)
     }
 
-    pub fn shell(&self, script: &str) -> Ran {
+    pub(crate) fn shell(&self, script: &str) -> Ran {
         let mut command = self.command("bash");
         command.args(["-c", script]);
         self.ran(command)
@@ -110,13 +113,13 @@ impl Workplace {
 
     /// Succeeds, with nothing but JSON on stdout.
     #[track_caller]
-    pub fn json(&self, arguments: &[&str]) -> Json {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Json {
         let ran = self.run(arguments).ok();
         serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stdout))
     }
 
     /// Runs it and kills it after a while, as `kill -9` does, unless it has ended by then.
-    pub fn killed(&self, arguments: &[&str], after: Duration) {
+    pub(crate) fn killed(&self, arguments: &[&str], after: Duration) {
         let mut command = self.command(MOORING);
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().expect("it runs");
@@ -126,12 +129,12 @@ impl Workplace {
     }
 
     /// The built-in mock cloud as it is now.
-    pub fn cloud(&self) -> Cloud {
+    pub(crate) fn cloud(&self) -> Cloud {
         self.cloud_at(".mooring/mock-cloud.json")
     }
 
     /// The mock cloud of a state file as it is now.
-    pub fn cloud_at(&self, name: &str) -> Cloud {
+    pub(crate) fn cloud_at(&self, name: &str) -> Cloud {
         let config = MockConfig {
             state: Some(self.path(name)),
             ..MockConfig::default()
@@ -141,7 +144,7 @@ impl Workplace {
 
     /// The only resource of a kind in the built-in mock cloud.
     #[track_caller]
-    pub fn only(&self, kind: Kind) -> ExternalId {
+    pub(crate) fn only(&self, kind: Kind) -> ExternalId {
         let mut ids: Vec<_> = self
             .cloud()
             .list()
@@ -154,7 +157,7 @@ impl Workplace {
     }
 
     /// What a shell reads in the env file of a component of the shop.
-    pub fn env(&self, component: &str) -> BTreeMap<String, String> {
+    pub(crate) fn env(&self, component: &str) -> BTreeMap<String, String> {
         let path = self.path(&format!(".mooring/env/default/shop/{component}.env"));
         let mut command = self.command("bash");
         command
@@ -169,7 +172,7 @@ impl Workplace {
     }
 
     /// A secret is in nothing that was said and in no file but those that are for it.
-    pub fn shows_no(&self, secret: &str) {
+    pub(crate) fn shows_no(&self, secret: &str) {
         assert!(secret.len() > 8);
         assert!(!self.said.lock().expect("not poisoned").contains(secret), "it was said");
         let mut found = 0;

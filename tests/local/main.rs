@@ -1,14 +1,13 @@
 //! The clusterless front by its command line, on the mock cloud in a state directory of each test's own.
 
-mod support {
-    pub mod cli;
-}
+mod input;
+mod workplace;
 
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use mooring_provider::{ExternalId, Kind};
 use serde_json::{Value as Json, json};
-use support::cli::{Ran, Workplace, shop};
+use workplace::{Ran, Workplace, shop};
 
 const SHOP: &str = "default/shop/web/rds";
 
@@ -276,7 +275,7 @@ fn a_refused_change_fails_and_leaves_everything_running() {
     .expect("written");
     let up = workplace.run(&["up", "-f", &file]).code(1);
     assert!(
-        up.stdout.contains("ImmutableField") && up.stdout.contains("engine is mysql"),
+        up.stdout.contains("ImmutableField") && up.stdout.contains("declared postgresql"),
         "{up:?}"
     );
     assert_eq!(workplace.cloud().list().len(), 5);
@@ -284,7 +283,7 @@ fn a_refused_change_fails_and_leaves_everything_running() {
 
 #[test]
 fn killed_at_any_moment_it_goes_on_without_a_duplicate_or_an_orphan() {
-    for millis in [40, 90, 150, 250, 350, 480, 640, 800, 1000] {
+    for millis in [60, 150, 300, 450, 650, 900] {
         let workplace = Workplace::new();
         let file = workplace.write("shop.yaml", &shop());
         workplace.killed(&["up", "-f", &file], Duration::from_millis(millis));
@@ -497,7 +496,7 @@ fn a_full_disk_is_told_and_when_there_is_room_it_goes_on() {
     // The file size that the kernel allows is as good as a disk: 24 KiB, too little for the ledger.
     let script = format!(
         "trap '' XFSZ; ulimit -f 48; exec {} up -f {file} --timeout 3s",
-        support::cli::MOORING
+        workplace::MOORING
     );
     let up = workplace.shell(&script).code(1);
     assert!(
@@ -558,10 +557,7 @@ fn a_provider_that_refuses_or_is_slow_is_told() {
     let slow = production(&workplace, "7d").replace("requiresCredentials", "provisioning: 1h, requiresCredentials");
     let slow = workplace.write("slow.yaml", &format!("{}{slow}", shop()));
     let up = workplace.run(&["up", "-f", &slow, "--timeout", "1s"]).code(1);
-    assert!(
-        up.stdout.contains("shop-web-vpc: Provisioning: being created"),
-        "{up:?}"
-    );
+    assert!(up.stdout.contains("shop-web-vpc: Provisioning: "), "{up:?}");
     assert!(
         up.stdout
             .contains("shop-web-rds: WaitingFor: waits for default/shop/web/vpc"),

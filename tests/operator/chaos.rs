@@ -1,0 +1,182 @@
+//! Fifty applications come and go while the operator's processes are killed at random moments.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams},
+};
+use mooring::api::{Application, CloudResource};
+use mooring_provider_mock::{Cloud, MockConfig};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use crate::support::cluster::{Cluster, SYSTEM, Team, eventually};
+
+const APPLICATIONS: usize = 50;
+const ROUNDS: usize = 25;
+
+/// A real process of the real program.
+struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn start(cluster: &Cluster, n: usize) -> Self {
+        let log = cluster.directory().join(format!("operator-{n}.log"));
+        let child = Command::new(env!("CARGO_BIN_EXE_mooring"))
+            .args([
+                "run",
+                "--applications",
+                "on",
+                "--lease",
+                "2s",
+                "--namespace",
+                SYSTEM,
+                "--listen",
+                "127.0.0.1:0",
+            ])
+            .arg("--identity")
+            .arg(format!("operator-{n}"))
+            .arg("--kubeconfig")
+            .arg(&cluster.kubeconfig)
+            .arg("--ledger")
+            .arg(format!("sqlite:{}", cluster.directory().join("chaos.db").display()))
+            .stdin(Stdio::null())
+            .stderr(File::create(&log).expect("a log file"))
+            .spawn()
+            .expect("the operator starts");
+        Self { child, log }
+    }
+
+    /// SIGKILL: nothing is cleaned up.
+    fn kill(mut self) -> String {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it is gone");
+        std::fs::read_to_string(&self.log).expect("its log can be read")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn application(n: usize, storage: u32) -> Json {
+    json!({
+        "apiVersion": "core.oam.dev/v1beta1", "kind": "Application", "metadata": {"name": format!("app{n}")},
+        "spec": {"components": [{
+            "name": "web", "type": "worker", "properties": {"image": "x"},
+            "traits": [
+                {"type": "rds", "properties": {"engine": "mysql", "as": "DB", "storage": format!("{storage}Gi")}},
+                {"type": "log", "properties": {}},
+            ],
+        }]},
+    })
+}
+
+fn cloud(state: &Path) -> (Json, Cloud) {
+    let mock = json!({
+        "state": state, "latency": "20ms", "provisioning": "300ms", "invisibleFor": "500ms",
+        "errors": 0.02, "throttled": 0.02, "lostReplies": 0.05, "seed": 7,
+    });
+    let config = MockConfig::deserialize(&mock).expect("a mock's configuration");
+    (mock, Cloud::open(&config).expect("a cloud"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
+    let cluster = Cluster::own();
+    let (mock, cloud) = cloud(&cluster.directory().join("cloud.json"));
+    let mut processes = vec![Process::start(&cluster, 0), Process::start(&cluster, 1)];
+    let mut logs = String::new();
+    let team = Team::with(&cluster, "chaos", mock, json!({})).await;
+    let applications: Api<Application> = team.api();
+    let mut random = StdRng::seed_from_u64(1);
+    let mut wanted: BTreeMap<usize, u32> = BTreeMap::new();
+    for round in 0..ROUNDS {
+        for _ in 0..8 {
+            let n = random.random_range(0..APPLICATIONS);
+            if wanted.remove(&n).is_some() {
+                let deleted = applications.delete(&format!("app{n}"), &DeleteParams::default()).await;
+                assert!(deleted.is_ok() || matches!(&deleted, Err(kube::Error::Api(status)) if status.is_not_found()));
+            } else if applications
+                .get_opt(&format!("app{n}"))
+                .await
+                .expect("it answers")
+                .is_none()
+            {
+                team.apply_json(application(n, 20)).await;
+                wanted.insert(n, 20);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(random.random_range(50..1_500))).await;
+        let victim = random.random_range(0..processes.len());
+        logs += &processes.swap_remove(victim).kill();
+        processes.push(Process::start(&cluster, round + 2));
+    }
+    for n in 0..APPLICATIONS {
+        if let std::collections::btree_map::Entry::Vacant(vacant) = wanted.entry(n)
+            && applications
+                .get_opt(&format!("app{n}"))
+                .await
+                .expect("it answers")
+                .is_none()
+        {
+            team.apply_json(application(n, 20)).await;
+            vacant.insert(20);
+        }
+    }
+    // What was being deleted goes; what is wanted comes up.
+    let resources: Api<CloudResource> = team.api();
+    eventually(
+        "every declared resource is ready, and nothing else is there",
+        async || {
+            let all = resources.list(&ListParams::default()).await.ok()?.items;
+            let ready = all.iter().filter(|resource| is_ready(resource)).count();
+            (ready == 2 * wanted.len() && all.len() == ready && cloud.list().len() == ready).then_some(())
+        },
+    )
+    .await;
+    let identities: std::collections::BTreeSet<_> = cloud
+        .list()
+        .iter()
+        .filter_map(|resource| Some(resource.owner()?.identity))
+        .collect();
+    assert_eq!(identities.len(), 2 * wanted.len(), "each identity has one resource");
+
+    applications
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await
+        .expect("they can be deleted");
+    eventually("nothing is left", async || {
+        let applications = applications.list(&ListParams::default()).await.ok()?.items;
+        let resources = resources.list(&ListParams::default()).await.ok()?.items;
+        (applications.is_empty() && resources.is_empty() && cloud.list().is_empty()).then_some(())
+    })
+    .await;
+    for process in processes {
+        logs += &process.kill();
+    }
+    assert!(!logs.contains("panicked"), "{logs}");
+}
+
+fn is_ready(resource: &CloudResource) -> bool {
+    resource.metadata.deletion_timestamp.is_none()
+        && resource.status.as_ref().is_some_and(|status| {
+            status
+                .conditions
+                .iter()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        })
+}
