@@ -6,8 +6,11 @@ use serde_json::Value as Json;
 
 use crate::{object, read, rendered, story};
 
-/// A selector: the metric, and what its labels are compared with.
-fn selectors(expression: &str) -> Vec<(String, Vec<(String, Vec<String>)>)> {
+/// The values that a label is compared with.
+type Comparison = (String, Vec<String>);
+
+/// The metrics of an expression, each with what its labels are compared with.
+fn selectors(expression: &str) -> Vec<(String, Vec<Comparison>)> {
     let pattern = regex::Regex::new(r"(mooring_[a-z_]+)(?:\{([^}]*)\})?").expect("a pattern");
     let label = regex::Regex::new(r#"([a-z_]+)\s*=~?\s*"([^"]*)""#).expect("a pattern");
     let all = pattern.captures_iter(expression);

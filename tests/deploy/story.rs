@@ -63,7 +63,7 @@ fn happen() -> Told {
             story.get(kind, name).to_string().contains("secretKeyRef")
         });
     }
-    let metrics = story.metrics(port);
+    let metrics = metrics(port);
 
     story.changes();
     story.goes();
@@ -164,19 +164,6 @@ impl Story {
             });
             self.apply(&object.to_string());
         }
-    }
-
-    fn metrics(&self, address: std::net::SocketAddr) -> String {
-        use std::io::{Read, Write};
-        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: mooring\r\nConnection: close\r\n\r\n")
-            .expect("a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("HTTP");
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        body.to_owned()
     }
 
     fn changes(&self) {
@@ -337,4 +324,18 @@ fn workloads() -> String {
             .into(),
     );
     kept.join("---\n")
+}
+
+/// What `/metrics` says.
+fn metrics(address: std::net::SocketAddr) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: mooring\r\nConnection: close\r\n\r\n")
+        .expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("HTTP");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    body.to_owned()
 }
