@@ -69,7 +69,9 @@ fn rendered(kustomization: &str) -> Vec<Json> {
 
 /// The object of a kind and a name.
 fn object<'a>(objects: &'a [Json], kind: &str, name: &str) -> &'a Json {
-    let found = objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    let found = objects
+        .iter()
+        .find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     found.unwrap_or_else(|| panic!("there is no {kind} {name}"))
 }
 
@@ -86,7 +88,9 @@ impl Installed {
     }
 
     fn with(kustomization: &str) -> Self {
-        let installed = Self { cluster: Cluster::audited() };
+        let installed = Self {
+            cluster: Cluster::audited(),
+        };
         installed.install(kustomization);
         installed
     }
@@ -94,11 +98,19 @@ impl Installed {
     /// Applies a kustomization and waits until its policies are in force.
     fn install(&self, kustomization: &str) {
         self.run(&["apply", "--kustomize", kustomization]);
-        self.until_refused(&["delete", "namespace", "mooring-system", "--dry-run=server"], "", "mooring uninstall");
+        self.until_refused(
+            &["delete", "namespace", "mooring-system", "--dry-run=server"],
+            "",
+            "mooring uninstall",
+        );
         let probe = secret("mooring-system", "probe", "Opaque", "somebody");
         for _ in 0..2 {
             // Each policy comes into force by itself.
-            self.until_refused(&[ACCOUNT, "create", "--dry-run=server", "-f", "-"], &probe, "managed-by: mooring");
+            self.until_refused(
+                &[ACCOUNT, "create", "--dry-run=server", "-f", "-"],
+                &probe,
+                "managed-by: mooring",
+            );
         }
     }
 
@@ -127,8 +139,15 @@ impl Installed {
     /// A policy comes into force a moment after it was made.
     fn until_refused(&self, arguments: &[&str], input: &str, reason: &str) {
         let begun = Instant::now();
-        while !self.try_run(arguments, input).is_err_and(|error| error.contains(reason)) {
-            assert!(begun.elapsed() < PATIENCE, "kubectl {} is not refused", arguments.join(" "));
+        while !self
+            .try_run(arguments, input)
+            .is_err_and(|error| error.contains(reason))
+        {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "kubectl {} is not refused",
+                arguments.join(" ")
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }

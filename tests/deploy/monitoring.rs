@@ -6,8 +6,11 @@ use serde_json::Value as Json;
 
 use crate::{object, read, rendered, story};
 
-/// A selector: the metric, and what its labels are compared with.
-fn selectors(expression: &str) -> Vec<(String, Vec<(String, Vec<String>)>)> {
+/// The values that a label is compared with.
+type Comparison = (String, Vec<String>);
+
+/// The metrics of an expression, each with what its labels are compared with.
+fn selectors(expression: &str) -> Vec<(String, Vec<Comparison>)> {
     let pattern = regex::Regex::new(r"(mooring_[a-z_]+)(?:\{([^}]*)\})?").expect("a pattern");
     let label = regex::Regex::new(r#"([a-z_]+)\s*=~?\s*"([^"]*)""#).expect("a pattern");
     let all = pattern.captures_iter(expression);
@@ -23,7 +26,8 @@ fn selectors(expression: &str) -> Vec<(String, Vec<(String, Vec<String>)>)> {
 fn grouped(expression: &str) -> Vec<String> {
     let pattern = regex::Regex::new(r"by \(([^)]*)\)").expect("a pattern");
     let all = pattern.captures_iter(expression);
-    all.flat_map(|found| found[1].split(", ").map(str::to_owned).collect::<Vec<_>>()).collect()
+    all.flat_map(|found| found[1].split(", ").map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }
 
 fn expressions() -> Vec<String> {
@@ -33,9 +37,15 @@ fn expressions() -> Vec<String> {
     for group in rules["spec"]["groups"].as_array().expect("groups") {
         for rule in group["rules"].as_array().expect("rules") {
             for field in ["summary", "description"] {
-                assert!(rule["annotations"][field].is_string(), "{rule} says what it means and what to do");
+                assert!(
+                    rule["annotations"][field].is_string(),
+                    "{rule} says what it means and what to do"
+                );
             }
-            assert!(["critical", "warning"].contains(&rule["labels"]["severity"].as_str().unwrap_or_default()), "{rule}");
+            assert!(
+                ["critical", "warning"].contains(&rule["labels"]["severity"].as_str().unwrap_or_default()),
+                "{rule}"
+            );
             all.push(rule["expr"].as_str().expect("an expression").to_owned());
         }
     }
@@ -56,7 +66,10 @@ fn exported(text: &str) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> 
         let name: String = line.chars().take_while(|c| !" {".contains(*c)).collect();
         let labels = all.entry(name).or_default();
         for found in label.captures_iter(line) {
-            labels.entry(found[1].to_owned()).or_default().insert(found[2].to_owned());
+            labels
+                .entry(found[1].to_owned())
+                .or_default()
+                .insert(found[2].to_owned());
         }
     }
     all
@@ -68,12 +81,20 @@ fn rules_and_dashboard_name_what_is_exported_and_leave_nothing_out() {
     let mut named = BTreeSet::new();
     for expression in expressions() {
         for (metric, labels) in selectors(&expression) {
-            let has = exported.get(&metric).unwrap_or_else(|| panic!("{expression}: {metric} is not exported: {exported:?}"));
+            let has = exported
+                .get(&metric)
+                .unwrap_or_else(|| panic!("{expression}: {metric} is not exported: {exported:?}"));
             for (label, _) in &labels {
-                assert!(has.contains_key(label), "{expression}: {metric} has no label {label}: {has:?}");
+                assert!(
+                    has.contains_key(label),
+                    "{expression}: {metric} has no label {label}: {has:?}"
+                );
             }
             for label in grouped(&expression) {
-                assert!(has.contains_key(&label), "{expression}: {metric} has no label {label}: {has:?}");
+                assert!(
+                    has.contains_key(&label),
+                    "{expression}: {metric} has no label {label}: {has:?}"
+                );
             }
             named.insert(metric);
         }
@@ -89,7 +110,10 @@ fn the_values_they_ask_for_are_words_of_the_code() {
     for expression in expressions() {
         for (metric, labels) in selectors(&expression) {
             for value in labels.iter().flat_map(|(_, values)| values) {
-                assert!(code.contains(&format!("\"{value}\"")), "{expression}: {metric} is never `{value}`");
+                assert!(
+                    code.contains(&format!("\"{value}\"")),
+                    "{expression}: {metric} is never `{value}`"
+                );
             }
         }
     }

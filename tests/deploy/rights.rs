@@ -49,7 +49,11 @@ fn asked(request: &Json) -> Vec<Asked> {
     let resource = text(&about["resource"]);
     let one = |verb: &str| Asked {
         group: text(&about["apiGroup"]),
-        resource: if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") },
+        resource: if subresource.is_empty() {
+            resource.clone()
+        } else {
+            format!("{resource}/{subresource}")
+        },
         verb: verb.to_owned(),
         namespace: text(&about["namespace"]),
         name: text(&about["name"]),
@@ -62,9 +66,15 @@ fn asked(request: &Json) -> Vec<Asked> {
 
 fn granted(objects: &[Json]) -> Vec<Granted> {
     let mut all = Vec::new();
-    for (kind, name) in [("ClusterRole", "mooring"), ("ClusterRole", "mooring-workloads"), ("Role", "mooring")] {
+    for (kind, name) in [
+        ("ClusterRole", "mooring"),
+        ("ClusterRole", "mooring-workloads"),
+        ("Role", "mooring"),
+    ] {
         let role = object(objects, kind, name);
-        let words = |rule: &Json, field: &str| -> Vec<String> { rule[field].as_array().into_iter().flatten().map(text).collect() };
+        let words = |rule: &Json, field: &str| -> Vec<String> {
+            rule[field].as_array().into_iter().flatten().map(text).collect()
+        };
         for rule in role["rules"].as_array().expect("rules") {
             let mut names = words(rule, "resourceNames");
             if names.is_empty() {
@@ -93,25 +103,40 @@ fn granted(objects: &[Json]) -> Vec<Granted> {
 fn rbac_covers_exactly_the_verbs_used() {
     let requests = &story::told().requests;
     assert!(requests.len() > 100, "the operator did something");
+    // For half a minute after a kind was defined, the API server does not know it where it judges owners: no want of rights.
+    let is_late = |request: &Json| text(&request["responseStatus"]["message"]).contains("cannot find RESTMapping");
     let refused: Vec<_> = requests
         .iter()
-        .filter(|request| request["annotations"]["authorization.k8s.io/decision"] == "forbid" || request["responseStatus"]["code"] == 403)
+        .filter(|request| !is_late(request))
+        .filter(|request| {
+            request["annotations"]["authorization.k8s.io/decision"] == "forbid"
+                || request["responseStatus"]["code"] == 403
+        })
         .map(|request| format!("{:?}: {}", asked(request), request["responseStatus"]))
         .collect();
     assert!(refused.is_empty(), "it was refused what it needs: {refused:#?}");
 
     let granted = granted(&rendered("deploy"));
     let all: BTreeSet<_> = requests.iter().flat_map(asked).collect();
-    let missing: BTreeSet<_> = all.iter().filter(|asked| !granted.iter().any(|one| one.allows(asked))).collect();
+    let missing: BTreeSet<_> = all
+        .iter()
+        .filter(|asked| !granted.iter().any(|one| one.allows(asked)))
+        .collect();
     assert!(missing.is_empty(), "no rule of deploy/ grants it: {missing:#?}");
 
     // What the Role grants in our own namespace is no reason for the same right in the whole cluster.
     let (local, wide): (Vec<_>, Vec<_>) = granted.iter().partition(|one| !one.namespace.is_empty());
-    let elsewhere: Vec<_> = all.iter().filter(|asked| !local.iter().any(|one| one.allows(asked))).collect();
+    let elsewhere: Vec<_> = all
+        .iter()
+        .filter(|asked| !local.iter().any(|one| one.allows(asked)))
+        .collect();
     let unused = local
         .iter()
         .filter(|one| !all.iter().any(|asked| one.allows(asked)))
-        .chain(wide.iter().filter(|one| !elsewhere.iter().any(|asked| one.allows(asked))))
+        .chain(
+            wide.iter()
+                .filter(|one| !elsewhere.iter().any(|asked| one.allows(asked))),
+        )
         // Asked for within another request, which no audit log shows: see the next test.
         .filter(|one| !one.resource.ends_with("/finalizers"));
     let unused: Vec<_> = unused.collect();
@@ -130,9 +155,20 @@ fn without_the_right_on_finalizers_nothing_could_be_owned() {
         "rules": [{"apiGroups": ["", "mooring.dev"], "resources": ["secrets", "cloudresources"], "verbs": ["create"]}],
     });
     installed.run_with(&["apply", "-f", "-"], &role.to_string());
-    installed.run(&["create", "clusterrolebinding", "without-finalizers", "--clusterrole=without-finalizers", "--user=somebody"]);
+    installed.run(&[
+        "create",
+        "clusterrolebinding",
+        "without-finalizers",
+        "--clusterrole=without-finalizers",
+        "--user=somebody",
+    ]);
     installed.run(&["apply", "-f", "crds/application/core.oam.dev_applications.yaml"]);
-    installed.run(&["wait", "--for=condition=Established", "crd/applications.core.oam.dev", "--timeout=60s"]);
+    installed.run(&[
+        "wait",
+        "--for=condition=Established",
+        "crd/applications.core.oam.dev",
+        "--timeout=60s",
+    ]);
     let owned = |kind: &str, api_version: &str, mut object: Json| {
         object["metadata"]["namespace"] = "owners".into();
         object["metadata"]["ownerReferences"] = json!([{
@@ -150,7 +186,11 @@ fn without_the_right_on_finalizers_nothing_could_be_owned() {
         owned("CloudResource", "mooring.dev/v1alpha1", secret),
         owned("Application", "core.oam.dev/v1beta1", resource),
     ] {
-        installed.until_refused(&[others, "create", "--dry-run=server", "-f", "-"], &object, "cannot set blockOwnerDeletion");
+        installed.until_refused(
+            &[others, "create", "--dry-run=server", "-f", "-"],
+            &object,
+            "cannot set blockOwnerDeletion",
+        );
         installed.run_with(&[ACCOUNT, "create", "--dry-run=server", "-f", "-"], &object);
     }
 }
