@@ -79,7 +79,6 @@ impl Batcher {
             let batch = self.take();
             let claims: Vec<_> = batch.iter().map(|waiting| waiting.claim.clone()).collect();
             let mut sightings = self.adapter.observe(&claims).await.into_iter();
-            drop(permit);
             let mut throttled = None;
             for waiting in batch {
                 let sighting = sightings.next().unwrap_or_else(|| {
@@ -101,6 +100,7 @@ impl Batcher {
                 Some(after) => self.budget.throttled(after),
                 None => self.budget.succeeded(),
             }
+            drop(permit);
         }
     }
 

@@ -70,23 +70,34 @@ impl Budget {
     /// Waits for the right to make one call.
     pub async fn acquire(&self, priority: Priority) -> Permit {
         loop {
-            let paused_until = self.lock().paused_until.filter(|until| *until > Instant::now());
-            let Some(until) = paused_until else { break };
-            tokio::time::sleep_until(until).await;
-        }
-        let turn = {
-            let mut state = self.lock();
-            let (sender, turn) = oneshot::channel();
-            state.arrivals += 1;
-            let place = (Reverse(priority), state.arrivals);
-            state.waiting.insert(place, sender);
-            turn
-        };
-        self.admit();
-        match turn.await {
-            Ok(permit) => permit,
+            self.pause().await;
+            let turn = {
+                let mut state = self.lock();
+                let (sender, turn) = oneshot::channel();
+                state.arrivals += 1;
+                let place = (Reverse(priority), state.arrivals);
+                state.waiting.insert(place, sender);
+                turn
+            };
+            self.admit();
             // The sender is only dropped with the budget itself, and we hold that.
-            Err(_) => Permit { budget: None },
+            let permit = turn.await.unwrap_or(Permit { budget: None });
+            // Who waited while the account was throttled waits with the others.
+            if !self.is_paused() {
+                return permit;
+            }
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.lock().paused_until.is_some_and(|until| until > Instant::now())
+    }
+
+    async fn pause(&self) {
+        loop {
+            let paused_until = self.lock().paused_until.filter(|until| *until > Instant::now());
+            let Some(until) = paused_until else { return };
+            tokio::time::sleep_until(until).await;
         }
     }
 
@@ -181,6 +192,22 @@ mod tests {
             budget.succeeded();
         }
         assert_eq!(budget.figures().0, 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_already_waits_out_the_pause() {
+        let budget = Budget::new(1);
+        let held = budget.acquire(Priority::Create).await;
+        let before = Instant::now();
+        let waiting = tokio::spawn({
+            let budget = budget.clone();
+            async move { drop(budget.acquire(Priority::Create).await) }
+        });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        budget.throttled(Some(Duration::from_secs(5)));
+        drop(held);
+        waiting.await.expect("it gets its turn");
+        assert!(before.elapsed() >= Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]

@@ -282,11 +282,11 @@ impl Metered {
             None => self.budget.acquire(self.priority).await,
         };
         let result = call.await;
-        drop(permit);
         match &result {
             Err(error) if error.kind() == ErrorKind::Throttled => self.budget.throttled(super::retry_after(error)),
             _ => self.budget.succeeded(),
         }
+        drop(permit);
         result
     }
 }

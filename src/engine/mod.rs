@@ -125,8 +125,13 @@ impl Engine {
 
     async fn prove_now(&self, connection: &Connection) -> Result<String> {
         let permit = connection.budget().acquire(Priority::Create).await;
-        let account = connection.provider().check().await?.account;
+        let info = connection.provider().check().await?;
         drop(permit);
+        // Another region shows other resources; what is not to be seen there is not gone.
+        let account = match info.region {
+            Some(region) => format!("{} in {region}", info.account),
+            None => info.account,
+        };
         let constant = format!("account/{}", connection.name);
         let known = self.ledger.constant(&constant, &account).await.map_err(unwritten)?;
         if known != account {
@@ -134,8 +139,8 @@ impl Engine {
                 ErrorKind::PermissionDenied,
                 "connect",
                 format!(
-                    "the credentials of ProviderConfig `{}` are of account {account}, its resources are in account \
-                     {known}; use credentials of that account, or another ProviderConfig",
+                    "ProviderConfig `{}` reaches account {account}, its resources are in account {known}; set it back, \
+                     or make another ProviderConfig",
                     connection.name
                 ),
             ));

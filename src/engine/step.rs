@@ -151,7 +151,11 @@ impl Engine {
         let now = self.clock.now();
         let (goal, hash) = self.goal(job, memory).await?;
         let claim = claim(job, &record.name, memory, &capability, &hash, now);
-        let journal = write_ahead::Intents::new(self, &adapter, &record, &hash, write_ahead);
+        let spec = match &job.want {
+            Want::Present { spec, .. } => spec,
+            _ => &Json::Null,
+        };
+        let journal = write_ahead::Intents::new(self, &adapter, &record, spec, &hash, write_ahead);
         let outcome = converge(&adapter, &journal, &claim, &goal).await;
         if let Some(written) = journal.written() {
             *memory = written;
@@ -397,13 +401,18 @@ fn record(connection: &Connection, job: &Job, memory: &Memory, known: Option<&Re
             |known| known.name.clone(),
         ),
         existing: job.existing.is_some(),
-        standing: if matches!(job.want, Want::Present { .. }) {
-            Standing::Live
-        } else {
-            Standing::Deleting
+        standing: match &job.want {
+            Want::Absent { .. } => Standing::Deleting,
+            Want::Present { .. } => Standing::Live,
+            // Until it is out of use it stands as it stood: cut short, it is to be parked still, and not deleted.
+            Want::Parked { .. } | Want::Retained { .. } => known.map_or(Standing::Live, |known| known.standing),
         },
         reason: None,
-        keep_until: None,
+        keep_until: match &job.want {
+            // What is deleted because its time is over says so until it is gone.
+            Want::Absent { .. } => known.and_then(|known| known.keep_until),
+            _ => None,
+        },
         endpoint: known.and_then(|known| known.endpoint.clone()),
         memory: memory.clone(),
     }

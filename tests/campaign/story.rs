@@ -232,7 +232,7 @@ impl Story {
             })
         });
         for _ in 0..self.random.random_range(1..5) {
-            self.forget();
+            self.forget().await;
             let polls = self.random.random_range(1..400);
             let life = Killed {
                 life: Box::pin(process::run(self.start(), PATIENCE)),
@@ -256,32 +256,41 @@ impl Story {
         self.cloud.clear_faults();
     }
 
-    /// One of the memories may be lost between two lives, never both.
-    fn forget(&mut self) {
+    /// One of the memories may be lost between two lives, never both: what only one of them knows is not lost there.
+    async fn forget(&mut self) {
         match self.random.random_range(0..12) {
-            0 if !self.under_way() => {
+            0 if self.agree(None).await => {
                 self.ledger = InMemory::new();
                 self.expected.ledger_lost = true;
                 self.tally.lost_memories += 1;
             }
             1 => {
-                let mut all = self.front.all();
-                let at = self.random.random_range(0..all.len());
-                let declared = all.values_mut().nth(at).expect("it is one of them");
-                declared.status = Memory::default();
-                declared.version += 1;
-                self.tally.lost_memories += 1;
+                let at = self.random.random_range(0..self.front.all().len());
+                let key = self.front.all().keys().nth(at).cloned().expect("it is one of them");
+                if self.agree(Some(&key)).await {
+                    self.front.edit(&key, |declared| declared.status = Memory::default());
+                    self.tally.lost_memories += 1;
+                }
             }
             _ => {}
         }
     }
 
-    /// Whether a status was lost of which only the ledger could tell now.
-    fn under_way(&self) -> bool {
-        self.front
-            .all()
-            .values()
-            .any(|declared| declared.status == Memory::default() && declared.version > 0)
+    /// Whether the status and the ledger know the same, of this one or of all.
+    async fn agree(&self, key: Option<&Key>) -> bool {
+        let all: Vec<_> = self.front.all().values().cloned().collect();
+        for declared in all.iter().filter(|declared| key.is_none_or(|key| *key == declared.key)) {
+            let record = self.ledger.get(&declared.identity).await.expect("the ledger works");
+            let known = record.map(|record| record.memory).unwrap_or_default();
+            let of = |memory: &Memory| {
+                let intent = memory.intent.as_ref().map(|intent| intent.since);
+                (memory.incarnation, memory.external_id.clone(), memory.was_ready, intent)
+            };
+            if of(&known) != of(&declared.status) {
+                return false;
+            }
+        }
+        true
     }
 
     fn start(&self) -> Start {

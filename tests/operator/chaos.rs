@@ -102,7 +102,10 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
     let mut logs = String::new();
     let team = Team::with(&cluster, "chaos", mock, json!({})).await;
     let applications: Api<Application> = team.api();
-    eventually("the API serves Applications", async || applications.list(&ListParams::default()).await.ok()).await;
+    eventually("the API serves Applications", async || {
+        applications.list(&ListParams::default()).await.ok()
+    })
+    .await;
     let mut random = StdRng::seed_from_u64(1);
     let mut wanted: BTreeMap<usize, u32> = BTreeMap::new();
     for round in 0..ROUNDS {

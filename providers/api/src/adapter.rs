@@ -195,7 +195,13 @@ impl Drift {
     }
 
     /// Notes a difference if there is one.
-    pub fn compare<T: PartialEq + Serialize>(&mut self, field: &'static str, change: Change, desired: &T, observed: &T) {
+    pub fn compare<T: PartialEq + Serialize>(
+        &mut self,
+        field: &'static str,
+        change: Change,
+        desired: &T,
+        observed: &T,
+    ) {
         // As it is written in a spec.
         let shown = |value: &T| match serde_json::to_value(value) {
             Ok(serde_json::Value::String(text)) => text,

@@ -65,12 +65,14 @@ impl Provider for MockProvider {
             subject: None,
             batch: 0,
         };
-        let account = |config: &MockConfig| config.account.clone();
-        let account = self
-            .session
+        // Another state file is another cloud.
+        let place = |config: &MockConfig| ProviderInfo {
+            account: config.account.clone(),
+            region: config.state.as_ref().map(|path| path.display().to_string()),
+        };
+        self.session
             .cloud
-            .call(self.session.admitted, call, move |_, _, config| Ok(account(config)))
-            .await?;
-        Ok(ProviderInfo { account, region: None })
+            .call(self.session.admitted, call, move |_, _, config| Ok(place(config)))
+            .await
     }
 }

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use mooring_provider::{Claim, DynAdapter, Journal, Permission, Result};
 
+use serde_json::Value as Json;
+
 use crate::{
     engine::{Engine, Metered, unwritten},
     ledger::{Intent, Memory, Record},
@@ -30,6 +32,7 @@ pub(super) struct Intents<'a> {
     engine: &'a Engine,
     adapter: &'a Metered,
     record: &'a Record,
+    spec: &'a Json,
     spec_hash: &'a str,
     front: &'a dyn WriteAhead,
     written: Mutex<Option<(Memory, bool)>>,
@@ -40,6 +43,7 @@ impl<'a> Intents<'a> {
         engine: &'a Engine,
         adapter: &'a Metered,
         record: &'a Record,
+        spec: &'a Json,
         spec_hash: &'a str,
         front: &'a dyn WriteAhead,
     ) -> Self {
@@ -47,6 +51,7 @@ impl<'a> Intents<'a> {
             engine,
             adapter,
             record,
+            spec,
             spec_hash,
             front,
             written: Mutex::default(),
@@ -84,7 +89,8 @@ impl Journal for Intents<'_> {
             intent: Some(intent.clone()),
             was_ready: false,
             missing_since: None,
-            applied: None,
+            // What it is created with; a declaration that changes before it is ready is a change.
+            applied: Some(self.spec.clone()),
         };
         if self.front.write(&memory).await? == Permission::Settling {
             return Ok(Permission::Settling);
