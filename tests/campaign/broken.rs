@@ -144,9 +144,9 @@ impl DynAdapter for BrokenAdapter {
     }
 }
 
-/// A ledger that grants every create and remembers no intent.
+/// A ledger that grants every create and remembers no intent, or that does not remember what was ready.
 #[derive(Debug)]
-pub(crate) struct Forgetful(pub(crate) InMemory);
+pub(crate) struct Forgetful(pub(crate) InMemory, pub(crate) Broken);
 
 #[async_trait]
 impl Ledger for Forgetful {
@@ -154,7 +154,11 @@ impl Ledger for Forgetful {
         self.0.constant(name, proposal).await
     }
     async fn get(&self, identity: &Identity) -> LedgerResult<Option<Record>> {
-        self.0.get(identity).await
+        let mut record = self.0.get(identity).await?;
+        if let Some(record) = record.as_mut().filter(|_| self.1 == Broken::Loss) {
+            record.memory.was_ready = false;
+        }
+        Ok(record)
     }
     async fn of_key(&self, cluster: &ClusterId, key: &Key) -> LedgerResult<Vec<Record>> {
         self.0.of_key(cluster, key).await
@@ -165,8 +169,11 @@ impl Ledger for Forgetful {
     async fn put(&self, record: &Record) -> LedgerResult<()> {
         self.0.put(record).await
     }
-    async fn creating(&self, _: &Record, _: &Intent, _: Timestamp) -> LedgerResult<Permission> {
-        Ok(Permission::Granted)
+    async fn creating(&self, record: &Record, intent: &Intent, stale: Timestamp) -> LedgerResult<Permission> {
+        match self.1 {
+            Broken::Journal => Ok(Permission::Granted),
+            _ => self.0.creating(record, intent, stale).await,
+        }
     }
     async fn concluded(&self, identity: &Identity, intent: &Intent, made: Option<&ExternalId>) -> LedgerResult<()> {
         self.0.concluded(identity, intent, made).await

@@ -295,7 +295,7 @@ impl Story {
 
     fn start(&self) -> Start {
         let ledger: Arc<dyn Ledger> = match self.broken {
-            Broken::Journal => Arc::new(Forgetful(self.ledger.clone())),
+            Broken::Journal | Broken::Loss => Arc::new(Forgetful(self.ledger.clone(), self.broken)),
             _ => Arc::new(self.ledger.clone()),
         };
         Start {

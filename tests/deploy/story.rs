@@ -65,6 +65,7 @@ fn happen() -> Told {
     }
     let metrics = metrics(port);
 
+    story.cannot_be_read();
     story.changes();
     story.goes();
 
@@ -164,6 +165,22 @@ impl Story {
             });
             self.apply(&object.to_string());
         }
+    }
+
+    /// An Application whose component has no type is told so, and goes.
+    fn cannot_be_read(&self) {
+        let unreadable = json!({
+            "apiVersion": "core.oam.dev/v1beta1", "kind": "Application",
+            "metadata": {"name": "unreadable", "namespace": "story"},
+            "spec": {"components": [{"name": "web"}]},
+        });
+        self.apply(&unreadable.to_string());
+        self.eventually("it is told that it cannot be read", || {
+            self.get("application", "unreadable")["status"]["conditions"].is_array()
+        });
+        self.0
+            .run(&["delete", "application", "unreadable", "-n", "story", "--wait=false"]);
+        self.eventually("it goes", || self.get("application", "unreadable").is_null());
     }
 
     fn changes(&self) {

@@ -118,7 +118,7 @@ pub struct Declared {
     pub unhandled: Vec<Unhandled>,
     /// What is declared, but badly.
     broken: BTreeSet<Key>,
-    /// Something is declared of which not even the name can be read.
+    /// Something is declared of which not even the name, or the type, can be read.
     nameless: bool,
 }
 
@@ -126,6 +126,12 @@ impl Declared {
     /// Whether a resource of this application is still declared, well or badly. What is not kept may be torn down.
     pub fn keeps(&self, key: &Key) -> bool {
         self.nameless || self.broken.contains(key) || self.resources.iter().any(|resource| resource.key == *key)
+    }
+
+    /// Whether everything that is declared could be read by name. If not, what is missing may be misspelt, and nothing
+    /// may be torn down for being no longer declared.
+    pub fn is_legible(&self) -> bool {
+        !self.nameless
     }
 
     /// What must be there before this resource, and goes after it.
@@ -169,6 +175,8 @@ pub fn declare(namespace: &str, application: &str, spec: &ApplicationSpec) -> De
         }
     }
     declared.collect_unhandled(spec);
+    // What reads like a slip of the pen for something of ours may well be what was declared before.
+    declared.nameless |= declared.unhandled.iter().any(|unhandled| unhandled.hint.is_some());
     declared.judge_names(&all);
     declared.judge(&all);
     sort(&mut all);

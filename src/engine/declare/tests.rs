@@ -343,6 +343,43 @@ fn two_traits_cannot_be_one_cloud_resource_nor_one_variable_nor_two_networks() {
 }
 
 #[test]
+fn a_slip_of_the_pen_tears_nothing_down() {
+    let key = Key::new("team-a", "shop", "web", "rds");
+    for (slip, spec) in [
+        (
+            "the type of a trait",
+            json!({"components": [
+                {"name": "web", "type": "webservice", "traits": [{"type": "rdss", "properties": {"engine": "mysql"}}]},
+            ]}),
+        ),
+        (
+            "the type of a component",
+            json!({"components": [{"name": "web", "type": "webservce"}]}),
+        ),
+        (
+            "a field of a component",
+            json!({"components": [
+                {"name": "web", "type": "webservice", "trait": [{"type": "rds", "properties": {"engine": "mysql"}}]},
+            ]}),
+        ),
+        (
+            "the components themselves",
+            json!({"component": [{"name": "web", "type": "webservice"}]}),
+        ),
+    ] {
+        let declared = application(spec);
+        assert!(declared.keeps(&key) && !declared.is_legible(), "{slip}");
+    }
+    let removed = application(json!({"components": [
+        {"name": "web", "type": "webservice", "traits": [{"type": "scaler"}]},
+    ]}));
+    assert!(
+        !removed.keeps(&key) && removed.is_legible(),
+        "what is not declared goes"
+    );
+}
+
+#[test]
 fn what_is_not_ours_is_named() {
     let declared = application(json!({
         "components": [

@@ -120,7 +120,9 @@ pub(super) fn done(memory: Memory, done: Done, message: &str) -> Report {
 
 /// The step failed. What was ready is not called unready for want of an answer.
 pub(super) fn failed(memory: Memory, error: &Error, next: Option<Duration>) -> Report {
-    let mut message = error.to_string();
+    // Without the request's id, which changes with each try and would make each a write; the log and the audit have it.
+    let code = error.code().map_or(String::new(), |code| format!(" (code {code})"));
+    let mut message = format!("{}: {}{code}", error.operation(), error.message());
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         message = format!("{message}: {cause}");

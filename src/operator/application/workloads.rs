@@ -372,6 +372,9 @@ async fn withdraw_service(context: &Context, subject: &Subject, name: &str) -> k
 
 /// Deletes the workloads of components that are no longer declared, or are of a type that is not rendered.
 async fn prune(context: &Context, applied: &Applied, subject: &Subject, declared: &Declared) -> kube::Result<()> {
+    if !declared.is_legible() {
+        return Ok(());
+    }
     for deployment in deployments(context, subject) {
         let name = deployment.name_any();
         let rendered = |component: &Component| component.name == name && COMPONENTS.contains(&component.kind.as_str());
