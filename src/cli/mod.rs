@@ -153,14 +153,14 @@ async fn command(command: Command) -> Result<bool, Error> {
         }
         Command::Approve { word, key, place, .. } => {
             let teller = Teller::new();
-            let front = take(&place, &teller).await?;
+            let front = take(&place, &Documents::default(), &teller).await?;
             say(&local::approve(&front, word.into(), &key).await?)
         }
         Command::Rotate { key, cluster, .. } if cluster.is_meant() => say(&cluster::rotate(&cluster, &key).await?),
         Command::Rotate { key, files, place, .. } => {
             let documents = Documents::read(&files.files)?.judged()?;
             let teller = Teller::new();
-            let mut front = take(&place, &teller).await?;
+            let mut front = take(&place, &documents, &teller).await?;
             let path = local::rotate(&mut front, &documents, &key, &|progress| teller.tell(progress)).await?;
             say(&match path {
                 Some(path) => format!("{key} has new credentials: {}", path.display()),
@@ -200,7 +200,7 @@ async fn up(files: Vec<PathBuf>, environment: Option<String>, place: Place) -> R
         environment.as_deref(),
     )
     .await?;
-    let mut front = take(&place, &teller).await?;
+    let mut front = take(&place, &documents, &teller).await?;
     reap(&mut front, &documents, &teller).await?;
     let tell = |progress| teller.tell(progress);
     let note = |message: String| teller.note(&message);
@@ -236,7 +236,7 @@ async fn down(application: Option<String>, files: Vec<PathBuf>, place: Place) ->
     };
     let state = State::at(&place.state);
     let went = if state.exists() {
-        let mut front = take(&place, &teller).await?;
+        let mut front = take(&place, &documents, &teller).await?;
         reap(&mut front, &documents, &teller).await?;
         local::down(&mut front, &documents, (&namespace, &name), &|progress| {
             teller.tell(progress);
@@ -250,9 +250,9 @@ async fn down(application: Option<String>, files: Vec<PathBuf>, place: Place) ->
 }
 
 /// Takes the state directory for this process.
-async fn take(place: &Place, teller: &Teller) -> Result<Front, Error> {
+async fn take(place: &Place, documents: &Documents, teller: &Teller) -> Result<Front, Error> {
     let told = |message: String| teller.note(&message);
-    Ok(Front::take(State::at(&place.state), place.timeout.get(), &told).await?)
+    Ok(Front::take(State::at(&place.state), documents, place.timeout.get(), &told).await?)
 }
 
 /// Opens the state directory for a command that looks, and deletes what is due. None if there is none.
@@ -269,7 +269,7 @@ async fn open(files: &[PathBuf], place: &Place) -> Result<Option<(Front, Documen
     let mut front = Front::look(state).await?;
     if local::due(&front).await? {
         let teller = Teller::new();
-        front = take(place, &teller).await?;
+        front = take(place, &documents, &teller).await?;
         reap(&mut front, &documents, &teller).await?;
     }
     Ok(Some((front, documents)))
