@@ -14,6 +14,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
+use mooring_provider::Key;
 use tracing_subscriber::EnvFilter;
 
 use self::{
@@ -201,7 +202,10 @@ async fn up(files: Vec<PathBuf>, environment: Option<String>, place: Place) -> R
     )
     .await?;
     let mut front = take(&place, &documents, &teller).await?;
-    reap(&mut front, &documents, &teller).await?;
+    // What is declared again is taken back with its data, as the plan says, however late that is.
+    let declared = documents.application.iter().flat_map(|all| &all.declared.resources);
+    let declared: Vec<_> = declared.map(|declaration| declaration.key.clone()).collect();
+    reap(&mut front, &documents, &declared, &teller).await?;
     let tell = |progress| teller.tell(progress);
     let note = |message: String| teller.note(&message);
     let up = local::up(&mut front, &documents, environment.as_deref(), &tell, &note).await?;
@@ -235,18 +239,19 @@ async fn down(application: Option<String>, files: Vec<PathBuf>, place: Place) ->
         );
     };
     let state = State::at(&place.state);
-    let went = if state.exists() {
+    let (went, all) = if state.exists() {
         let mut front = take(&place, &documents, &teller).await?;
-        reap(&mut front, &documents, &teller).await?;
-        local::down(&mut front, &documents, (&namespace, &name), &|progress| {
+        reap(&mut front, &documents, &[], &teller).await?;
+        let went = local::down(&mut front, &documents, (&namespace, &name), &|progress| {
             teller.tell(progress);
         })
-        .await?
+        .await?;
+        (went, front.knows_all())
     } else {
-        Vec::new()
+        (Vec::new(), true)
     };
     answer(&went, &place)?;
-    Ok(went.iter().all(|went| !went.failed))
+    Ok(all && went.iter().all(|went| !went.failed))
 }
 
 /// Takes the state directory for this process.
@@ -270,13 +275,13 @@ async fn open(files: &[PathBuf], place: &Place) -> Result<Option<(Front, Documen
     if local::due(&front).await? {
         let teller = Teller::new();
         front = take(place, &documents, &teller).await?;
-        reap(&mut front, &documents, &teller).await?;
+        reap(&mut front, &documents, &[], &teller).await?;
     }
     Ok(Some((front, documents)))
 }
 
-async fn reap(front: &mut Front, documents: &Documents, teller: &Teller) -> Result<(), Error> {
-    for went in local::reap(front, documents, &|progress| teller.tell(progress)).await? {
+async fn reap(front: &mut Front, documents: &Documents, declared: &[Key], teller: &Teller) -> Result<(), Error> {
+    for went in local::reap(front, documents, declared, &|progress| teller.tell(progress)).await? {
         teller.note(&format!(
             "{}: its time was over: {} {}",
             went.key, went.state, went.message

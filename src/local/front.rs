@@ -340,6 +340,11 @@ impl Front {
         }
     }
 
+    /// Whether everything that may be there is known. What is missing was told when the directory was taken.
+    pub fn knows_all(&self) -> bool {
+        self.remembered.unseen.is_empty()
+    }
+
     /// How long what only waits is waited for.
     pub fn patience(&self) -> Duration {
         self.patience
