@@ -71,7 +71,6 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match command(cli.command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
-        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             for line in chain(&error).lines() {
                 eprintln!("error: {line}");
@@ -185,8 +184,7 @@ async fn command(command: Command) -> Result<bool, Error> {
         Command::Completion { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "mooring", &mut text);
-            io::stdout().lock().write_all(&text)?;
-            Ok(true)
+            heard(io::stdout().lock().write_all(&text))
         }
     }
 }
@@ -291,11 +289,17 @@ async fn reap(front: &mut Front, documents: &Documents, declared: &[Key], teller
 }
 
 fn answer(answer: &impl Answer, place: &Place) -> Result<bool, Error> {
-    show(answer, place.output)?;
-    Ok(true)
+    heard(show(answer, place.output))
+}
+
+/// Whether somebody reads to the end does not change what was done; the exit code tells that.
+fn heard(written: io::Result<()>) -> Result<bool, Error> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(true),
+    }
 }
 
 fn say(message: &str) -> Result<bool, Error> {
-    writeln!(io::stdout().lock(), "{message}")?;
-    Ok(true)
+    heard(writeln!(io::stdout().lock(), "{message}"))
 }
