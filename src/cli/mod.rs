@@ -14,6 +14,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
+use mooring_provider::Key;
 use tracing_subscriber::EnvFilter;
 
 use self::{
@@ -70,7 +71,6 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match command(cli.command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
-        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             for line in chain(&error).lines() {
                 eprintln!("error: {line}");
@@ -153,14 +153,14 @@ async fn command(command: Command) -> Result<bool, Error> {
         }
         Command::Approve { word, key, place, .. } => {
             let teller = Teller::new();
-            let front = take(&place, &teller).await?;
+            let front = take(&place, &Documents::default(), &teller).await?;
             say(&local::approve(&front, word.into(), &key).await?)
         }
         Command::Rotate { key, cluster, .. } if cluster.is_meant() => say(&cluster::rotate(&cluster, &key).await?),
         Command::Rotate { key, files, place, .. } => {
             let documents = Documents::read(&files.files)?.judged()?;
             let teller = Teller::new();
-            let mut front = take(&place, &teller).await?;
+            let mut front = take(&place, &documents, &teller).await?;
             let path = local::rotate(&mut front, &documents, &key, &|progress| teller.tell(progress)).await?;
             say(&match path {
                 Some(path) => format!("{key} has new credentials: {}", path.display()),
@@ -184,8 +184,7 @@ async fn command(command: Command) -> Result<bool, Error> {
         Command::Completion { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "mooring", &mut text);
-            io::stdout().lock().write_all(&text)?;
-            Ok(true)
+            heard(io::stdout().lock().write_all(&text))
         }
     }
 }
@@ -200,8 +199,11 @@ async fn up(files: Vec<PathBuf>, environment: Option<String>, place: Place) -> R
         environment.as_deref(),
     )
     .await?;
-    let mut front = take(&place, &teller).await?;
-    reap(&mut front, &documents, &teller).await?;
+    let mut front = take(&place, &documents, &teller).await?;
+    // What is declared again is taken back with its data, as the plan says, however late that is.
+    let declared = documents.application.iter().flat_map(|all| &all.declared.resources);
+    let declared: Vec<_> = declared.map(|declaration| declaration.key.clone()).collect();
+    reap(&mut front, &documents, &declared, &teller).await?;
     let tell = |progress| teller.tell(progress);
     let note = |message: String| teller.note(&message);
     let up = local::up(&mut front, &documents, environment.as_deref(), &tell, &note).await?;
@@ -235,24 +237,25 @@ async fn down(application: Option<String>, files: Vec<PathBuf>, place: Place) ->
         );
     };
     let state = State::at(&place.state);
-    let went = if state.exists() {
-        let mut front = take(&place, &teller).await?;
-        reap(&mut front, &documents, &teller).await?;
-        local::down(&mut front, &documents, (&namespace, &name), &|progress| {
+    let (went, all) = if state.exists() {
+        let mut front = take(&place, &documents, &teller).await?;
+        reap(&mut front, &documents, &[], &teller).await?;
+        let went = local::down(&mut front, &documents, (&namespace, &name), &|progress| {
             teller.tell(progress);
         })
-        .await?
+        .await?;
+        (went, front.knows_all())
     } else {
-        Vec::new()
+        (Vec::new(), true)
     };
     answer(&went, &place)?;
-    Ok(went.iter().all(|went| !went.failed))
+    Ok(all && went.iter().all(|went| !went.failed))
 }
 
 /// Takes the state directory for this process.
-async fn take(place: &Place, teller: &Teller) -> Result<Front, Error> {
+async fn take(place: &Place, documents: &Documents, teller: &Teller) -> Result<Front, Error> {
     let told = |message: String| teller.note(&message);
-    Ok(Front::take(State::at(&place.state), place.timeout.get(), &told).await?)
+    Ok(Front::take(State::at(&place.state), documents, place.timeout.get(), &told).await?)
 }
 
 /// Opens the state directory for a command that looks, and deletes what is due. None if there is none.
@@ -269,14 +272,14 @@ async fn open(files: &[PathBuf], place: &Place) -> Result<Option<(Front, Documen
     let mut front = Front::look(state).await?;
     if local::due(&front).await? {
         let teller = Teller::new();
-        front = take(place, &teller).await?;
-        reap(&mut front, &documents, &teller).await?;
+        front = take(place, &documents, &teller).await?;
+        reap(&mut front, &documents, &[], &teller).await?;
     }
     Ok(Some((front, documents)))
 }
 
-async fn reap(front: &mut Front, documents: &Documents, teller: &Teller) -> Result<(), Error> {
-    for went in local::reap(front, documents, &|progress| teller.tell(progress)).await? {
+async fn reap(front: &mut Front, documents: &Documents, declared: &[Key], teller: &Teller) -> Result<(), Error> {
+    for went in local::reap(front, documents, declared, &|progress| teller.tell(progress)).await? {
         teller.note(&format!(
             "{}: its time was over: {} {}",
             went.key, went.state, went.message
@@ -286,11 +289,17 @@ async fn reap(front: &mut Front, documents: &Documents, teller: &Teller) -> Resu
 }
 
 fn answer(answer: &impl Answer, place: &Place) -> Result<bool, Error> {
-    show(answer, place.output)?;
-    Ok(true)
+    heard(show(answer, place.output))
+}
+
+/// Whether somebody reads to the end does not change what was done; the exit code tells that.
+fn heard(written: io::Result<()>) -> Result<bool, Error> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(true),
+    }
 }
 
 fn say(message: &str) -> Result<bool, Error> {
-    writeln!(io::stdout().lock(), "{message}")?;
-    Ok(true)
+    heard(writeln!(io::stdout().lock(), "{message}"))
 }

@@ -1,12 +1,18 @@
 //! The state directory with its engine: what every command works with.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use mooring_provider::{ClusterId, Credentials, Identity, Key, Owner, Retry};
+use serde_json::Value as Json;
 
 use super::{
     documents::{Documents, NAMESPACE},
     error::{Error, Result},
+    intent::chain,
     state::{Remembered, Secrets, State},
 };
 use crate::{
@@ -29,44 +35,59 @@ pub struct Front {
     pub secrets: Secrets,
     /// The engine.
     pub engine: Engine,
+    /// The ProviderConfigs that hold something of ours, or may: where they reach is not changed.
+    in_use: BTreeSet<String>,
     patience: Duration,
 }
 
 impl Front {
     /// Takes the state directory for this process alone, and makes it if need be.
-    pub async fn take(mut state: State, patience: Duration, told: &(dyn Fn(String) + Sync)) -> Result<Self> {
+    pub async fn take(
+        mut state: State,
+        documents: &Documents,
+        patience: Duration,
+        told: &(dyn Fn(String) + Sync),
+    ) -> Result<Self> {
         state.lock(patience, told).await?;
         let ledger = ledger::open(&state.ledger()).await?;
         let mut front = Self::with(state, ledger, patience).await?;
-        let cluster = Some(front.engine.cluster().to_string());
-        if front.remembered.cluster != cluster {
-            front.remembered.cluster = cluster;
-            front.state.remember(&front.remembered)?;
-        }
-        front.recover().await?;
+        front.remembered.cluster = Some(front.engine.cluster().to_string());
+        front.recover(documents, told).await?;
+        front.state.remember(&front.remembered)?;
         Ok(front)
     }
 
-    /// A ledger that knows less than was remembered was lost: what stands at the providers is taken into it.
-    async fn recover(&self) -> Result<()> {
-        let mut lost = false;
-        for identity in self.remembered.fates.keys() {
-            lost |= self.engine.ledger().get(identity).await?.is_none();
+    /// A ledger that was lost is filled from what stands at the providers. One that refuses keeps no command from its
+    /// work; it is asked again by the next, and what is remembered of it stays until it answered.
+    async fn recover(&mut self, documents: &Documents, told: &(dyn Fn(String) + Sync)) -> Result<()> {
+        if self.is_ledger_lost().await? {
+            let providers = self.remembered.providers.keys().cloned();
+            self.remembered.unseen.extend(providers.chain([builtin::NAME.to_owned()]));
         }
-        if !lost {
-            return Ok(());
+        for name in self.remembered.unseen.clone() {
+            let seen = match self.connect(&name, documents) {
+                Ok(connection) => self
+                    .engine
+                    .prove(&connection)
+                    .await
+                    .map_err(|source| Error::Provider {
+                        provider: name.clone(),
+                        source,
+                    }),
+                Err(error) => Err(error),
+            };
+            match seen {
+                Ok(()) => {
+                    self.remembered.unseen.remove(&name);
+                }
+                Err(error) => told(format!(
+                    "the ledger was lost, and what stands at ProviderConfig `{name}` cannot be taken into the new one \
+                     yet: {}; the next command asks again",
+                    chain(&error)
+                )),
+            }
         }
-        let documents = Documents::default();
-        let built_in = builtin::NAME.to_owned();
-        for name in self.remembered.providers.keys().chain([&built_in]) {
-            let connection = self.connect(name, &documents)?;
-            let proven = self.engine.prove(&connection).await;
-            proven.map_err(|source| Error::Provider {
-                provider: name.clone(),
-                source,
-            })?;
-        }
-        Ok(())
+        self.see_what_is_in_use().await
     }
 
     /// Looks into the state directory while others may be at work. What is not there is not made.
@@ -94,13 +115,36 @@ impl Front {
             actor,
         )
         .await?;
-        Ok(Self {
+        let mut front = Self {
             state,
             remembered,
             secrets,
             engine,
+            in_use: BTreeSet::new(),
             patience,
-        })
+        };
+        front.see_what_is_in_use().await?;
+        Ok(front)
+    }
+
+    async fn see_what_is_in_use(&mut self) -> Result<()> {
+        let records = self.records(None).await?;
+        let kept = records.iter().filter(|record| record.standing != Standing::Abandoned);
+        self.in_use = kept.map(|record| record.provider.clone()).collect();
+        self.in_use.extend(self.remembered.unseen.iter().cloned());
+        if self.is_ledger_lost().await? {
+            self.in_use.extend(self.remembered.providers.keys().cloned());
+        }
+        Ok(())
+    }
+
+    /// Resources were remembered, and the ledger never heard of any.
+    async fn is_ledger_lost(&self) -> Result<bool> {
+        let everything = Filter {
+            gone: true,
+            ..Filter::default()
+        };
+        Ok(!self.remembered.fates.is_empty() && self.engine.records(&everything).await?.is_empty())
     }
 
     /// What an Environment says: the document's word, else what is remembered, else the built-in one's.
@@ -110,20 +154,30 @@ impl Front {
         known.or_else(|| (name == builtin::NAME).then(|| builtin::environment().spec))
     }
 
-    /// A ProviderConfig, found likewise, with its credentials.
+    /// A ProviderConfig with its credentials. One that holds something of ours is as it was when that was made, as what
+    /// is there is found in no other place; its credentials may be new. Any other is as the document has it.
     pub fn provider(&self, name: &str, documents: &Documents) -> Result<(ProviderConfigSpec, Credentials)> {
-        if let Some(spec) = documents.providers.get(name) {
-            return Ok((spec.clone(), self.credentials(name, spec, documents)?));
-        }
-        if let Some(spec) = self.remembered.providers.get(name) {
+        let given = documents.providers.get(name);
+        let credentials = match given {
+            Some(spec) => self.credentials(name, spec, documents)?,
+            None => self.secrets.providers.get(name).cloned().unwrap_or_default(),
+        };
+        if let Some(spec) = self.held(name) {
+            // The reference is the document's, as are the credentials.
+            let reference = given.map_or(spec.credentials, |given| given.credentials.clone());
             return Ok((
-                spec.clone(),
-                self.secrets.providers.get(name).cloned().unwrap_or_default(),
+                ProviderConfigSpec {
+                    credentials: reference,
+                    ..spec
+                },
+                credentials,
             ));
         }
+        if let Some(spec) = given.or_else(|| self.remembered.providers.get(name)) {
+            return Ok((spec.clone(), credentials));
+        }
         if name == builtin::NAME {
-            let file = self.state.exists().then(|| self.state.path(MOCK_CLOUD));
-            return Ok((builtin::provider_config(file.as_deref()).spec, Credentials::new()));
+            return Ok((self.built_in(), Credentials::new()));
         }
         let known: Vec<_> = documents
             .providers
@@ -139,6 +193,44 @@ impl Front {
         Err(Error::input(format!(
             "ProviderConfig `{name}` is needed and is in no document; add it, or another `-f` with it (there are: {known})"
         )))
+    }
+
+    /// A ProviderConfig that holds something of ours, as it was when that was made.
+    fn held(&self, name: &str) -> Option<ProviderConfigSpec> {
+        if !self.in_use.contains(name) {
+            return None;
+        }
+        let remembered = self.remembered.providers.get(name).cloned();
+        remembered.or_else(|| (name == builtin::NAME).then(|| self.built_in()))
+    }
+
+    fn built_in(&self) -> ProviderConfigSpec {
+        let file = self.state.exists().then(|| self.state.path(MOCK_CLOUD));
+        builtin::provider_config(file.as_deref()).spec
+    }
+
+    /// Refuses documents in which a ProviderConfig that holds something of ours reaches somewhere else.
+    pub(super) fn same_places(&self, documents: &Documents) -> Result<()> {
+        let mut problems = Vec::new();
+        for (name, given) in &documents.providers {
+            let Some(held) = self.held(name) else { continue };
+            let (was, is) = (place(&held), place(given));
+            let fields: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+            for field in fields.into_iter().filter(|field| was.get(*field) != is.get(*field)) {
+                let shown = |all: &BTreeMap<String, Json>| all.get(field).map_or("not set".into(), Json::to_string);
+                problems.push(format!(
+                    "ProviderConfig `{name}`: spec.{field}: {} was {} when what it holds was made there, and nothing of \
+                     that would be found again; set it back, take everything there down first, or make another \
+                     ProviderConfig",
+                    shown(&is),
+                    shown(&was)
+                ));
+            }
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Input(problems))
     }
 
     fn credentials(&self, name: &str, spec: &ProviderConfigSpec, documents: &Documents) -> Result<Credentials> {
@@ -248,6 +340,11 @@ impl Front {
         }
     }
 
+    /// Whether everything that may be there is known. What is missing was told when the directory was taken.
+    pub fn knows_all(&self) -> bool {
+        self.remembered.unseen.is_empty()
+    }
+
     /// How long what only waits is waited for.
     pub fn patience(&self) -> Duration {
         self.patience
@@ -257,6 +354,17 @@ impl Front {
     pub fn labels(documents: &Documents, namespace: &str) -> BTreeMap<String, String> {
         documents.namespaces.get(namespace).cloned().unwrap_or_default()
     }
+}
+
+/// Where a ProviderConfig reaches, by field. How one gets in there is another matter.
+fn place(spec: &ProviderConfigSpec) -> BTreeMap<String, Json> {
+    let Some((provider, config)) = spec.provider() else {
+        return BTreeMap::new();
+    };
+    let mut fields: BTreeMap<_, _> = [(provider.to_owned(), Json::Object(serde_json::Map::new()))].into();
+    let config = config.0.iter();
+    fields.extend(config.map(|(field, value)| (format!("{provider}.{field}"), value.clone())));
+    fields
 }
 
 /// Reads `application` or `namespace/application`.

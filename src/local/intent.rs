@@ -108,6 +108,7 @@ pub(super) async fn intend(front: &Front, documents: &Documents, wanted: Option<
             "there is no Application in what was given; add one, or another `-f` with it",
         ));
     };
+    front.same_places(documents)?;
     let declared = &application.declared;
     let records = front
         .records(Some((&declared.namespace, &declared.application)))

@@ -71,7 +71,7 @@ pub(super) async fn units(
             (key.clone(), fate)
         })
         .collect();
-    house(records, &mut fates);
+    house(records, &mut fates, &kept(front, records).await?);
     for record in records {
         let connection = match front.connect(&record.provider, documents) {
             Ok(connection) => connection,
@@ -103,23 +103,48 @@ pub(super) async fn units(
     Ok((units, failed))
 }
 
-/// A network stays as long as what is kept in it.
-fn house(records: &[Record], fates: &mut BTreeMap<Key, Fate>) {
+/// What is kept already and does not go now, with how long it is kept.
+async fn kept(front: &Front, leaving: &[Record]) -> Result<Vec<(Record, (DeletionPolicy, Span))>> {
+    let now = front.engine.clock().now();
+    let goes = |record: &Record| {
+        leaving
+            .iter()
+            .any(|other| other.owner.identity == record.owner.identity)
+    };
+    let all = front.records(None).await?.into_iter().filter(|record| !goes(record));
+    let kept = all.filter_map(|record| {
+        let stays = match record.standing {
+            Standing::Parked => {
+                let rest = record.keep_until.unwrap_or(Timestamp::MAX).duration_since(now);
+                let rest = Duration::try_from(rest).unwrap_or_default();
+                (DeletionPolicy::Recycle, Span::new(rest))
+            }
+            Standing::Retained => (DeletionPolicy::Retain, Span::new(Duration::ZERO)),
+            _ => return None,
+        };
+        Some((record, stays))
+    });
+    Ok(kept.collect())
+}
+
+/// A network stays as long as what is kept in it, be that now or since earlier.
+fn house(records: &[Record], fates: &mut BTreeMap<Key, Fate>, kept: &[(Record, (DeletionPolicy, Span))]) {
     for network in records
         .iter()
         .filter(|record| record.kind == Kind::Vpc && !record.existing)
     {
         let key = &network.owner.key;
-        let kept = records
-            .iter()
-            .filter(|record| inhabits(record, key))
-            .map(|record| fates[&record.owner.key]);
-        let Some(longest) = kept.max_by_key(|fate| (fate.policy, fate.after)) else {
+        let leaving = records.iter().filter(|record| inhabits(record, key)).map(|record| {
+            let fate = fates[&record.owner.key];
+            (fate.policy, fate.after)
+        });
+        let kept = kept.iter().filter(|(record, _)| inhabits(record, key));
+        let Some(longest) = leaving.chain(kept.map(|(_, stays)| *stays)).max() else {
             continue;
         };
         let fate = fates.get_mut(key).expect("each record has one");
-        if (longest.policy, longest.after) > (fate.policy, fate.after) && longest.policy != DeletionPolicy::Delete {
-            (fate.policy, fate.after) = (longest.policy, longest.after);
+        if longest > (fate.policy, fate.after) && longest.0 != DeletionPolicy::Delete {
+            (fate.policy, fate.after) = longest;
         }
     }
 }
@@ -144,6 +169,11 @@ fn before_it<'a>(key: &Key, kind: Kind, others: impl Iterator<Item = &'a (Key, K
         .collect()
 }
 
+/// Whether it was parked and its deletion has begun.
+fn is_being_reaped(record: &Record) -> bool {
+    record.standing == Standing::Deleting && record.keep_until.is_some()
+}
+
 fn want(front: &Front, record: &Record, fate: Fate, approved: bool) -> Want {
     match fate.policy {
         // What is not ours is let go, whatever becomes of the rest, and leaves no record.
@@ -151,8 +181,9 @@ fn want(front: &Front, record: &Record, fate: Fate, approved: bool) -> Want {
             per_hour: None,
             approved,
         },
-        _ if record.standing == Standing::Deleting => Want::Absent {
-            per_hour: fate.per_hour,
+        // It was kept, and its time was over; it is not kept once more.
+        _ if is_being_reaped(record) => Want::Absent {
+            per_hour: None,
             approved,
         },
         DeletionPolicy::Delete => Want::Absent {
@@ -271,15 +302,17 @@ pub(super) async fn went(front: &Front, record: &Record, end: &Ended) -> Result<
 
 /// Whether anything parked is to be deleted now: its time is over, or an SRE approved it.
 pub async fn due(front: &Front) -> Result<bool> {
-    Ok(!overdue(front).await?.is_empty())
+    Ok(!overdue(front, &[]).await?.is_empty())
 }
 
-async fn overdue(front: &Front) -> Result<Vec<Record>> {
+/// What is parked, or already on its way out from there, and is to be deleted now.
+async fn overdue(front: &Front, declared: &[Key]) -> Result<Vec<Record>> {
     let now = front.engine.clock().now();
     let records = front.records(None).await?;
     let mut due = Vec::new();
     for record in &records {
-        if record.standing != Standing::Parked {
+        let was_parked = record.standing == Standing::Parked || is_being_reaped(record);
+        if !was_parked || declared.contains(&record.owner.key) {
             continue;
         }
         let over = record.keep_until.is_some_and(|until| until <= now);
@@ -295,9 +328,9 @@ async fn overdue(front: &Front) -> Result<Vec<Record>> {
             due.push(record.clone());
         }
     }
-    let parked: Vec<_> = records
+    let there: Vec<_> = records
         .iter()
-        .filter(|record| record.standing == Standing::Parked)
+        .filter(|record| !matches!(record.standing, Standing::Retained | Standing::Abandoned))
         .collect();
     let is_due = |record: &Record| {
         due.iter()
@@ -305,14 +338,20 @@ async fn overdue(front: &Front) -> Result<Vec<Record>> {
     };
     let housing = |network: &Record| {
         let key = &network.owner.key;
-        network.kind == Kind::Vpc && parked.iter().any(|record| inhabits(record, key) && !is_due(record))
+        network.kind == Kind::Vpc && there.iter().any(|record| inhabits(record, key) && !is_due(record))
     };
     Ok(due.iter().filter(|record| !housing(record)).cloned().collect())
 }
 
-/// Deletes what was parked and whose time is over, or whose deletion an SRE approved.
-pub async fn reap(front: &mut Front, documents: &Documents, tell: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Went>> {
-    let due = overdue(front).await?;
+/// Deletes what was parked and whose time is over, or whose deletion an SRE approved, but nothing of the keys that are
+/// `declared` again.
+pub async fn reap(
+    front: &mut Front,
+    documents: &Documents,
+    declared: &[Key],
+    tell: &(dyn Fn(Progress) + Sync),
+) -> Result<Vec<Went>> {
+    let due = overdue(front, declared).await?;
     if due.is_empty() {
         return Ok(Vec::new());
     }
@@ -331,6 +370,10 @@ pub async fn reap(front: &mut Front, documents: &Documents, tell: &(dyn Fn(Progr
 
 /// Forgets what nothing needs any more: fates, logins, env files, accounts and environments.
 pub(super) async fn tidy(front: &mut Front) -> Result<()> {
+    if !front.remembered.unseen.is_empty() {
+        // What stands there is not known, and all of this may be needed to take it down.
+        return front.state.remember(&front.remembered);
+    }
     let records = front.records(None).await?;
     let kept: Vec<_> = records
         .iter()

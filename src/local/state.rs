@@ -4,7 +4,7 @@
 //! but them: `state.json` remembers the accounts and the environments that are in use.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
@@ -41,6 +41,9 @@ pub struct Remembered {
     pub cluster: Option<String>,
     /// The ProviderConfigs that hold something of ours.
     pub providers: BTreeMap<String, ProviderConfigSpec>,
+    /// Those of them that could not be looked at since the ledger was lost: what they hold is not known.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unseen: BTreeSet<String>,
     /// The Environments that applications are in.
     pub environments: BTreeMap<String, EnvironmentSpec>,
     /// The applications, by `namespace/name`.

@@ -20,7 +20,10 @@ use super::{
     leave::{self, Went},
     state::App,
 };
-use crate::{engine::builtin, ledger::Standing};
+use crate::{
+    engine::builtin,
+    ledger::{Record, Standing},
+};
 
 /// What `up` came to. Its JSON is what scripts read.
 #[derive(Debug, Serialize)]
@@ -75,7 +78,10 @@ pub async fn up(
     note: &(dyn Fn(String) + Sync),
 ) -> Result<Up> {
     let intent = Arc::new(intend(front, documents, environment).await?);
-    prepare(front, documents, &intent)?;
+    // The passwords are stored before anything is made with them.
+    if intent.make_logins(&mut front.secrets.accounts) {
+        front.state.store(&front.secrets)?;
+    }
     let mut units = Vec::new();
     let mut identities = Vec::new();
     for (index, entry) in intent.entries.iter().enumerate() {
@@ -97,6 +103,7 @@ pub async fn up(
             want: Box::new(move |made| shared.want(index, made, &logins, recreate)),
         });
     }
+    keep_credentials(front, documents, &intent)?;
     remember(front, documents, &intent, &identities)?;
     let pruned: Vec<_> = front
         .records(Some((&intent.namespace, &intent.application)))
@@ -127,14 +134,21 @@ pub async fn up(
         }
     }
     for end in present.iter().filter(|end| end.how.settled()) {
-        for word in ["recreate", "move"] {
+        // What was to be deleted before its time is in use again.
+        let taken_back = intent.entries.iter().any(|entry| {
+            let parked = |record: &Record| record.owner.identity == end.owner.identity && record.standing != Standing::Live;
+            entry.record.as_ref().is_some_and(parked)
+        });
+        let delete = taken_back.then_some("delete");
+        for word in ["recreate", "move"].into_iter().chain(delete) {
             front.engine.ledger().used(&end.owner.identity, word).await?;
         }
     }
     let mut notes = documents.notes.clone();
-    let env = write_env(front, &intent, &present, &mut notes)?;
+    let (env, nonsense) = write_env(front, &intent, &present, &mut notes)?;
     leave::tidy(front).await?;
-    let failed = went.iter().any(|went| went.failed)
+    let failed = nonsense
+        || went.iter().any(|went| went.failed)
         || present
             .iter()
             .any(|end| end.how != How::Ready && end.reason != mooring_provider::reason::DRIFTED);
@@ -149,15 +163,11 @@ pub async fn up(
     })
 }
 
-/// Stores the passwords and credentials, before anything is made with them.
-fn prepare(front: &mut Front, documents: &Documents, intent: &Intent) -> Result<()> {
-    let mut changed = intent.make_logins(&mut front.secrets.accounts);
-    for name in intent
-        .entries
-        .iter()
-        .map(|entry| entry.connection.name.clone())
-        .collect::<BTreeSet<_>>()
-    {
+/// Stores the credentials that a teardown needs. Each was good a moment ago: bad ones would replace those that still are.
+fn keep_credentials(front: &mut Front, documents: &Documents, intent: &Intent) -> Result<()> {
+    let names: BTreeSet<_> = intent.entries.iter().map(|entry| entry.connection.name.clone()).collect();
+    let mut changed = false;
+    for name in names {
         let (_, credentials) = front.provider(&name, documents)?;
         if !credentials.is_empty() {
             front.secrets.providers.insert(name, credentials);
@@ -201,19 +211,20 @@ fn remember(
     front.state.remember(&front.remembered)
 }
 
-/// Writes the env file of each component whose resources are all there; any other is left as it was.
+/// Writes the env file of each component whose resources are all there; any other is left as it was. True if one was
+/// not written though they are.
 fn write_env(
     front: &Front,
     intent: &Intent,
     present: &[Ended],
     notes: &mut Vec<String>,
-) -> Result<BTreeMap<String, PathBuf>> {
+) -> Result<(BTreeMap<String, PathBuf>, bool)> {
     let ready: BTreeMap<&Key, &Bindings> = present
         .iter()
         .filter(|end| end.how.settled())
         .map(|end| (&end.owner.key, &end.bindings))
         .collect();
-    let mut files = BTreeMap::new();
+    let (mut files, mut failed) = (BTreeMap::new(), false);
     let mut components: Vec<String> = Vec::new();
     for consumer in intent.consumers.iter().filter(|consumer| consumer.inject) {
         if !components.contains(&consumer.key.component) {
@@ -222,7 +233,7 @@ fn write_env(
     }
     for component in &components {
         let mut variables = BTreeMap::new();
-        let mut awaited = Vec::new();
+        let (mut awaited, mut nonsense) = (Vec::new(), Vec::new());
         for consumer in intent
             .consumers
             .iter()
@@ -241,11 +252,15 @@ fn write_env(
                 .or_else(|| front.secrets.accounts.get(&consumer.key.to_string()));
             match env::variables(consumer, bindings, login) {
                 Ok(more) => variables.extend(more),
-                Err(error) => awaited.push(error.to_string()),
+                Err(error) => nonsense.push(format!("{}: {error}", consumer.key.name)),
             }
         }
         let path = front.state.env_file(&intent.namespace, &intent.application, component);
-        if awaited.is_empty() {
+        if !nonsense.is_empty() {
+            failed = true;
+            let why = nonsense.join("; ");
+            notes.push(format!("{}: not written: component `{component}`: {why}", path.display()));
+        } else if awaited.is_empty() {
             write_variables(&path, &variables)?;
             files.insert(component.clone(), path);
         } else {
@@ -257,14 +272,14 @@ fn write_env(
         }
     }
     leave::remove_env(front, &intent.namespace, &intent.application, &components)?;
-    Ok(files)
+    Ok((files, failed))
 }
 
 /// Writes an env file, if it is not so already.
 pub(super) fn write_variables(path: &std::path::Path, variables: &BTreeMap<String, String>) -> Result<()> {
     let text = env::text(variables);
     if std::fs::read_to_string(path).is_ok_and(|there| there == text) {
-        return Ok(());
+        return files::make_private(path).map_err(Error::file("make it the owner's alone:", path));
     }
     if let Some(directory) = path.parent() {
         files::make_dir(directory).map_err(Error::file("make the directory of the env files", directory))?;

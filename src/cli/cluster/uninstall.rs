@@ -16,8 +16,11 @@ use crate::{
 /// The label on everything in `deploy/`.
 const OURS: &str = "app.kubernetes.io/part-of=mooring";
 
-/// Cluster-scoped objects, in the order in which they go: first what would refuse the rest, then the definitions,
-/// last what lets anybody do anything.
+/// Annotation that the policy in `deploy/` wants on what it guards before that may be deleted.
+const ALLOWED: &str = "mooring.dev/allow-uninstall";
+
+/// Cluster-scoped objects, in the order in which they go after the definitions: first what guards, then what lets
+/// anybody do anything.
 const SCOPED: [(&str, &str, &str); 4] = [
     ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding"),
     ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy"),
@@ -39,25 +42,26 @@ pub(in crate::cli) async fn uninstall(
     }
     // Between the first look and the end of the operator something may have been declared.
     refuse_while_something_lives(&client).await?;
-    for (group, version, kind) in &SCOPED[..2] {
-        for name in delete_ours(&all(&client, group, version, kind)).await? {
-            told(format!("{kind} {name} is gone"));
-        }
-    }
-    release_provider_configs(&client).await?;
     let definitions = all(&client, "apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    for definition in crate::api::crds() {
-        let name = definition.name_any();
-        if delete(&definitions, &name).await? {
+    let names: Vec<_> = crate::api::crds().iter().map(ResourceExt::name_any).collect();
+    let namespaces = all(&client, "", "v1", "Namespace");
+    // A policy guards for some time after it is deleted, so all that it guards is let go by its own rule.
+    for name in &names {
+        allow(&definitions, name).await?;
+    }
+    allow(&namespaces, namespace).await?;
+    release_provider_configs(&client).await?;
+    for name in &names {
+        if delete(&definitions, name).await? {
             told(format!("CustomResourceDefinition {name} is going"));
         }
     }
-    for (group, version, kind) in &SCOPED[2..] {
+    for (group, version, kind) in &SCOPED {
         for name in delete_ours(&all(&client, group, version, kind)).await? {
             told(format!("{kind} {name} is gone"));
         }
     }
-    if delete(&all(&client, "", "v1", "Namespace"), namespace).await? {
+    if delete(&namespaces, namespace).await? {
         told(format!("Namespace {namespace} is going"));
     }
     Ok(())
@@ -138,6 +142,17 @@ async fn delete(api: &Api<DynamicObject>, name: &str) -> Result<bool, Error> {
     match api.delete(name, &DeleteParams::foreground()).await {
         Err(error) if is_missing(&error) => Ok(false),
         deleted => deleted.map(|_| true).map_err(failed(format!("delete {name}"))),
+    }
+}
+
+/// Marks something as free to be deleted.
+async fn allow(api: &Api<DynamicObject>, name: &str) -> Result<(), Error> {
+    let patch = json!({ "metadata": { "annotations": { ALLOWED: "true" } } });
+    match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Err(error) if is_missing(&error) => Ok(()),
+        patched => patched
+            .map(|_| ())
+            .map_err(failed(format!("mark {name} as free to be deleted"))),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::layers;
 use crate::{
-    api::{Declares, EnvironmentSpec, NO_PROVIDER, Origin, Place, Settings, names},
+    api::{Declares, EnvironmentSpec, IdentityScope, NO_PROVIDER, Origin, Place, Settings, names},
     engine::{
         declare::sense,
         problem::{Problem, did_you_mean, listed, reason},
@@ -117,6 +117,11 @@ pub fn check_environment(spec: &EnvironmentSpec) -> Vec<Problem> {
     }
     for problem in &mut problems {
         problem.reason = reason::INVALID_ENVIRONMENT;
+    }
+    if spec.identity_scope == IdentityScope::Environment {
+        let message = "is not served yet: what is made would be nobody's in another cluster; use `cluster`";
+        let problem = Problem::new(reason::INVALID_ENVIRONMENT, message).field("identityScope");
+        problems.push(problem.value("environment"));
     }
     problems
 }
@@ -263,6 +268,7 @@ mod tests {
             "defaults": {"rds": {"storag": "20Gi", "existing": {"id": "x"}}},
             "enforce": {"slb": {"scheme": "outside"}},
             "engines": {"mysqll": {"onprem": "mariadb"}},
+            "identityScope": "environment",
             "network": {"clients": {"cidrs": ["10.0.0.1/8"], "securityGroup": "sg"}},
             "overrides": [{"when": {"region": "r"}, "enforce": {"rds": {"tls": "yes"}}}],
         }));
@@ -280,6 +286,7 @@ mod tests {
                 "network.clients.cidrs[0]",
                 "network.clients.securityGroup",
                 "overrides[0].enforce.rds.tls",
+                "identityScope",
             ]
         );
     }
