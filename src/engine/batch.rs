@@ -13,6 +13,10 @@ use super::budget::{Budget, Priority};
 /// How long the first of a batch waits for others. Short beside any call over a network.
 const LINGER: Duration = Duration::from_millis(5);
 
+/// How long what is at rest waits for others: nobody waits for the answer, and all of a kind are looked at in the same
+/// moment, as fast as the front comes round to each.
+const LINGER_AT_REST: Duration = Duration::from_millis(250);
+
 #[derive(Debug)]
 struct Waiting {
     claim: Claim,
@@ -71,6 +75,9 @@ impl Batcher {
         let mut guard = StopOnDrop(Some(&self));
         loop {
             tokio::time::sleep(LINGER).await;
+            if self.most_urgent() == Some(Priority::Drift) && !self.is_full() {
+                tokio::time::sleep(LINGER_AT_REST).await;
+            }
             let Some(urgent) = self.most_urgent() else {
                 guard.0 = None;
                 return;
@@ -111,6 +118,11 @@ impl Batcher {
         let urgent = queue.waiting.iter().map(|waiting| waiting.priority).max();
         queue.running = urgent.is_some();
         urgent
+    }
+
+    fn is_full(&self) -> bool {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.len() >= self.adapter.capability().batch
     }
 
     fn take(&self) -> Vec<Waiting> {

@@ -70,8 +70,10 @@ pub enum Want {
 }
 
 impl Want {
-    fn priority(&self) -> Priority {
+    fn priority(&self, memory: &Memory) -> Priority {
         match self {
+            // It is as declared, as far as anybody knows.
+            Self::Present { spec, .. } if memory.was_ready && memory.applied.as_ref() == Some(spec) => Priority::Drift,
             Self::Present { .. } => Priority::Create,
             Self::Absent { .. } | Self::Parked { .. } | Self::Retained { .. } => Priority::Delete,
         }
@@ -137,7 +139,7 @@ impl Engine {
             return Ok(report::done(memory.clone(), Done::Released, reason));
         }
         self.prove(connection).await?;
-        let adapter = connection.adapter(job.kind, job.want.priority())?;
+        let adapter = connection.adapter(job.kind, job.want.priority(memory))?;
         let capability = adapter.capability();
         if let Want::Parked { until, .. } = &job.want
             && !capability.parks

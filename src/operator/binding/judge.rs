@@ -227,10 +227,9 @@ impl Case<'_> {
             Some(_) => !self.owners.is_ours(place),
             None => {
                 let secret = self.there(place).and_then(of_secret).map(|source| source.secret);
-                self.owners.is_ours(place)
-                    || wanted
-                        .iter()
-                        .any(|wanted| wanted.is_going && Some(&wanted.secret) == secret.as_ref())
+                let is_going = |wanted: &Wanted| wanted.is_going && Some(&wanted.secret) == secret.as_ref();
+                // What somebody else says as well stays theirs; had we it alone, it would be changed or taken away.
+                self.owners.is_ours(place) || wanted.iter().any(is_going) && !self.owners.is_changed(place)
             }
         };
         rendered.filter(is_due).cloned().collect()
