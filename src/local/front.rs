@@ -62,18 +62,16 @@ impl Front {
     async fn recover(&mut self, documents: &Documents, told: &(dyn Fn(String) + Sync)) -> Result<()> {
         if self.is_ledger_lost().await? {
             let providers = self.remembered.providers.keys().cloned();
-            self.remembered.unseen.extend(providers.chain([builtin::NAME.to_owned()]));
+            self.remembered
+                .unseen
+                .extend(providers.chain([builtin::NAME.to_owned()]));
         }
         for name in self.remembered.unseen.clone() {
             let seen = match self.connect(&name, documents) {
-                Ok(connection) => self
-                    .engine
-                    .prove(&connection)
-                    .await
-                    .map_err(|source| Error::Provider {
-                        provider: name.clone(),
-                        source,
-                    }),
+                Ok(connection) => self.engine.prove(&connection).await.map_err(|source| Error::Provider {
+                    provider: name.clone(),
+                    source,
+                }),
                 Err(error) => Err(error),
             };
             match seen {

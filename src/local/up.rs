@@ -136,7 +136,8 @@ pub async fn up(
     for end in present.iter().filter(|end| end.how.settled()) {
         // What was to be deleted before its time is in use again.
         let taken_back = intent.entries.iter().any(|entry| {
-            let parked = |record: &Record| record.owner.identity == end.owner.identity && record.standing != Standing::Live;
+            let parked =
+                |record: &Record| record.owner.identity == end.owner.identity && record.standing != Standing::Live;
             entry.record.as_ref().is_some_and(parked)
         });
         let delete = taken_back.then_some("delete");
@@ -165,7 +166,11 @@ pub async fn up(
 
 /// Stores the credentials that a teardown needs. Each was good a moment ago: bad ones would replace those that still are.
 fn keep_credentials(front: &mut Front, documents: &Documents, intent: &Intent) -> Result<()> {
-    let names: BTreeSet<_> = intent.entries.iter().map(|entry| entry.connection.name.clone()).collect();
+    let names: BTreeSet<_> = intent
+        .entries
+        .iter()
+        .map(|entry| entry.connection.name.clone())
+        .collect();
     let mut changed = false;
     for name in names {
         let (_, credentials) = front.provider(&name, documents)?;
@@ -259,7 +264,10 @@ fn write_env(
         if !nonsense.is_empty() {
             failed = true;
             let why = nonsense.join("; ");
-            notes.push(format!("{}: not written: component `{component}`: {why}", path.display()));
+            notes.push(format!(
+                "{}: not written: component `{component}`: {why}",
+                path.display()
+            ));
         } else if awaited.is_empty() {
             write_variables(&path, &variables)?;
             files.insert(component.clone(), path);
