@@ -1,6 +1,7 @@
 //! The clusterless front by its command line, on the mock cloud in a state directory of each test's own.
 
 mod input;
+mod later;
 mod workplace;
 
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
