@@ -9,6 +9,7 @@
 //! What it deliberately does not do: write into workloads (the binding controller does), watch or list Secrets, or
 //! loop within a reconcile: it takes one step and says when to come back.
 
+mod abandon;
 mod account;
 pub(crate) mod approval;
 mod bind;
