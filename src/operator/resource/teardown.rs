@@ -352,29 +352,20 @@ impl Going<'_> {
         };
         let known = self.status().deletion.as_ref();
         let (plan, why) = validate::deletion_of(inputs.as_ref().ok_or(kind), cluster, known);
-        let per_hour = self
-            .context
-            .stores
-            .environments
-            .get(None, environment)
-            .and_then(|guard| {
-                guard
-                    .0
-                    .as_ref()
-                    .ok()?
-                    .spec
-                    .settings
-                    .limits
-                    .deletes_per_hour
-                    .get(kind)
-                    .copied()
-            });
+        let per_hour = self.deletes_per_hour(kind, environment);
         let since = self
             .remains
             .meta
             .deletion_timestamp
             .as_ref()
             .map_or_else(Timestamp::now, |since| since.0);
+        if kind == Kind::Vpc
+            && self.external_id().is_some()
+            && plan.policy != DeletionPolicy::Retain
+            && let Some(want) = self.as_long_as_what_lives_in_it().await?
+        {
+            return Ok(want);
+        }
         Ok(match plan.policy {
             DeletionPolicy::Delete => Want::Absent { per_hour, approved },
             DeletionPolicy::Recycle => Want::Parked {
