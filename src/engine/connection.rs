@@ -163,6 +163,8 @@ impl Connection {
 pub struct Connections {
     registrations: Vec<Registration>,
     open: Mutex<HashMap<String, Arc<Connection>>>,
+    /// Those that were made and are not in use yet, the last one of each name.
+    candidates: Mutex<HashMap<String, Arc<Connection>>>,
 }
 
 impl Connections {
@@ -171,6 +173,7 @@ impl Connections {
         Self {
             registrations,
             open: Mutex::default(),
+            candidates: Mutex::default(),
         }
     }
 
@@ -178,6 +181,32 @@ impl Connections {
     ///
     /// `provider` is the member of the ProviderConfig's spec (`mock`), `config` its content.
     pub fn connect(
+        &self,
+        name: &str,
+        provider: &str,
+        config: &Json,
+        credentials: Credentials,
+    ) -> Result<Arc<Connection>> {
+        let connection = self.candidate(name, provider, config, credentials)?;
+        self.open(&connection);
+        Ok(connection)
+    }
+
+    /// Puts a connection into use, in place of the one of its name.
+    pub fn open(&self, connection: &Arc<Connection>) {
+        let name = &connection.name;
+        let mut candidates = self.candidates.lock().unwrap_or_else(PoisonError::into_inner);
+        if candidates.get(name).is_some_and(|known| Arc::ptr_eq(known, connection)) {
+            candidates.remove(name);
+        }
+        drop(candidates);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.insert(name.clone(), Arc::clone(connection));
+    }
+
+    /// A connection that nobody uses until it is [opened](Self::open), so that it can be proven before; the open one,
+    /// or the candidate from before, if it is with just this config and these credentials.
+    pub fn candidate(
         &self,
         name: &str,
         provider: &str,
@@ -202,13 +231,14 @@ impl Connections {
                 )
             })?;
         let digest = digest(provider, config, &credentials);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = open.get(name).filter(|connection| connection.digest == digest) {
-            return Ok(Arc::clone(connection));
+        let mut candidates = self.candidates.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.get(name).into_iter().chain(candidates.get(name).cloned());
+        if let Some(connection) = known.into_iter().find(|known| known.digest == digest) {
+            return Ok(connection);
         }
         let inner = (registration.connect)(config, credentials)?;
         let connection = Arc::new(Connection::new(name, *registration, digest, inner));
-        open.insert(name.to_owned(), Arc::clone(&connection));
+        candidates.insert(name.to_owned(), Arc::clone(&connection));
         Ok(connection)
     }
 

@@ -5,21 +5,22 @@
 //! not strand a teardown. No finalizer is put on a user's Secret. There is no watch on Secrets: one that is in use is
 //! read every few seconds.
 
+mod credentials;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures::{StreamExt, stream};
-use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Resource, ResourceExt,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, TypeMeta},
+    api::{Patch, PatchParams, TypeMeta},
     core::DeserializeGuard,
     runtime::{controller::Action, events::EventType, reflector::ObjectRef},
 };
-use mooring_provider::{Credentials, Error};
+use mooring_provider::{Credentials, Error, Identity};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -42,9 +43,9 @@ const CHECK: Duration = Duration::from_secs(60);
 /// The longest pause between proofs that fail.
 const SLOWEST: Duration = Duration::from_secs(60);
 
-/// When each connection was proven last, and how.
+/// When each connection was proven last, and how; the one in use and the one that may replace it.
 #[derive(Debug, Default)]
-struct Proofs(Mutex<HashMap<String, Proof>>);
+struct Proofs(Mutex<HashMap<String, Vec<Proof>>>);
 
 #[derive(Debug, Clone)]
 struct Proof {
@@ -52,6 +53,12 @@ struct Proof {
     at: Instant,
     failures: u32,
     said: Result<(String, Option<String>), (&'static str, String)>,
+}
+
+impl Proof {
+    fn is_of(&self, connection: &Arc<Connection>) -> bool {
+        std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(connection))
+    }
 }
 
 /// Runs the ProviderConfig controller until `shutdown`.
@@ -114,7 +121,7 @@ fn only_going(
 }
 
 /// What holds a ProviderConfig, for a person.
-fn users(context: &Context, name: &str) -> Vec<String> {
+async fn users(context: &Context, name: &str) -> Result<Vec<String>, Failure> {
     let resources = context.stores.resources.filter(|guard| {
         guard.0.as_ref().is_ok_and(|object| {
             object
@@ -133,23 +140,45 @@ fn users(context: &Context, name: &str) -> Vec<String> {
             .as_ref()
             .is_ok_and(|object| object.spec.provider == name && object.spec.standing != RetainedStanding::Abandoned)
     });
-    let mut users: Vec<_> = resources
-        .iter()
-        .map(|guard| {
-            format!(
-                "CloudResource {}/{}",
-                guard.namespace().unwrap_or_default(),
-                guard.name_any()
-            )
-        })
-        .chain(
-            retained
-                .iter()
-                .map(|guard| format!("RetainedResource {}", guard.name_any())),
-        )
-        .collect();
+    let mut users = unreadable_users(context, name).await?;
+    users.extend(
+        resources
+            .iter()
+            .map(|guard| {
+                format!(
+                    "CloudResource {}/{}",
+                    guard.namespace().unwrap_or_default(),
+                    guard.name_any()
+                )
+            })
+            .chain(
+                retained
+                    .iter()
+                    .map(|guard| format!("RetainedResource {}", guard.name_any())),
+            ),
+    );
     users.sort();
-    users
+    Ok(users)
+}
+
+/// Of a CloudResource that cannot be read the ledger says where it is; if it does not, it may be anywhere.
+async fn unreadable_users(context: &Context, name: &str) -> Result<Vec<String>, Failure> {
+    let unreadable = context.stores.resources.filter(|guard| {
+        let held = guard.finalizers().iter().any(|finalizer| finalizer == names::FINALIZER);
+        guard.0.is_err() && held
+    });
+    let mut users = Vec::new();
+    for guard in unreadable {
+        let record = match guard.annotations().get(names::IDENTITY) {
+            Some(identity) => context.engine.ledger().get(&Identity::new(identity.as_str())).await?,
+            None => None,
+        };
+        if record.is_none_or(|record| record.provider == name) {
+            let namespace = guard.namespace().unwrap_or_default();
+            users.push(format!("CloudResource {namespace}/{} (unreadable)", guard.name_any()));
+        }
+    }
+    Ok(users)
 }
 
 async fn reconcile(
@@ -158,10 +187,10 @@ async fn reconcile(
     guard: &DeserializeGuard<ProviderConfig>,
 ) -> Result<Action, Failure> {
     let name = guard.name_any();
-    let users = users(context, &name);
+    let users = users(context, &name).await?;
     let going = guard.meta().deletion_timestamp.is_some();
     if going && users.is_empty() {
-        remove_copy(context, &name).await?;
+        credentials::remove_copy(context, &name).await?;
         remove_finalizer::<ProviderConfig>(&Api::all(context.client.clone()), guard.meta()).await?;
         proofs.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
         return Ok(Action::await_change());
@@ -193,14 +222,17 @@ async fn reconcile(
     }
     let mut status = config.status.clone().unwrap_or_default();
     status.observed_generation = config.meta().generation;
-    let ready = match connect(context, config).await? {
-        Ok(connection) => match prove(context, proofs, &connection).await {
-            Ok((account, region)) => {
+    let ready = match connect(context, proofs, config).await? {
+        Ok(Connected { proof, held }) => match (proof, held) {
+            (Ok((account, region)), held) => {
                 status.account = Some(account);
                 status.region = region.or_else(|| config.spec.region().map(str::to_owned));
-                (true, "Ready", String::new())
+                match held {
+                    None => (true, "Ready", String::new()),
+                    Some((reason, message)) => (false, reason, message),
+                }
             }
-            Err((reason, message)) => (false, reason, message),
+            (Err((reason, message)), _) => (false, reason, message),
         },
         Err((reason, message)) => (false, reason, message),
     };
@@ -278,8 +310,19 @@ async fn write(context: &Context, config: &ProviderConfig, status: &ProviderConf
 
 type Told = (&'static str, String);
 
-/// Connects with the credentials there are: the original, else our copy.
-async fn connect(context: &Context, config: &ProviderConfig) -> kube::Result<Result<Arc<Connection>, Told>> {
+/// Whose account it is, and where.
+type Account = Result<(String, Option<String>), Told>;
+
+/// A connection that is in use.
+#[derive(Debug)]
+struct Connected {
+    proof: Account,
+    /// Why it is with the credentials from before.
+    held: Option<Told>,
+}
+
+/// Connects with the credentials there are: the original's once they are proven, until then and without it our copy's.
+async fn connect(context: &Context, proofs: &Proofs, config: &ProviderConfig) -> kube::Result<Result<Connected, Told>> {
     let name = config.name_any();
     let Some((provider, settings)) = config.spec.provider() else {
         return Ok(Err((
@@ -287,25 +330,62 @@ async fn connect(context: &Context, config: &ProviderConfig) -> kube::Result<Res
             "exactly one type of provider must be set".to_owned(),
         )));
     };
-    let credentials = match &config.spec.credentials {
-        None => Credentials::new(),
-        Some(reference) => match credentials(context, config, &reference.secret_ref.name).await? {
-            Some(credentials) => credentials,
-            None => {
-                let message = format!(
-                    "there is no Secret `{}` in namespace `{}`, and no copy of it",
-                    reference.secret_ref.name, context.options.namespace
-                );
-                return Ok(Err(("CredentialsNotFound", message)));
-            }
-        },
-    };
     let settings = serde_json::Value::Object(settings.0.clone());
-    Ok(context
-        .engine
-        .connections()
-        .connect(&name, provider, &settings, credentials)
-        .map_err(|error| (error.reason(), chain(&error))))
+    let connections = context.engine.connections();
+    let candidate = |credentials: Credentials| {
+        connections
+            .candidate(&name, provider, &settings, credentials)
+            .map_err(|error| (error.reason(), chain(&error)))
+    };
+    let open = async |credentials: Credentials, held: Option<Told>| {
+        let connection = candidate(credentials)?;
+        connections.open(&connection);
+        let proof = prove(context, proofs, &connection).await;
+        Ok(Connected { proof, held })
+    };
+    let Some(reference) = &config.spec.credentials else {
+        return Ok(open(Credentials::new(), None).await);
+    };
+    let reference = &reference.secret_ref.name;
+    let (original, copy) = credentials::secrets(context, &name, reference).await?;
+    let (original, copy) = match (original, copy) {
+        (None, None) => {
+            let message = format!(
+                "there is no Secret `{reference}` in namespace `{}`, and no copy of it",
+                context.options.namespace
+            );
+            return Ok(Err(("CredentialsNotFound", message)));
+        }
+        (None, Some(copy)) => return Ok(open(credentials::read(&copy), None).await),
+        (Some(original), copy) => (original, copy),
+    };
+    let Some(copy) = copy.filter(|copy| copy.data != original.data) else {
+        let connected = open(credentials::read(&original), None).await;
+        if connected.as_ref().is_ok_and(|connected| connected.proof.is_ok()) {
+            credentials::keep(context, &name, &original).await?;
+        }
+        return Ok(connected);
+    };
+    // What works is not given up for what does not.
+    let refused = match candidate(credentials::read(&original)) {
+        Ok(connection) => match prove(context, proofs, &connection).await {
+            Ok(proof) => {
+                credentials::keep(context, &name, &original).await?;
+                connections.open(&connection);
+                return Ok(Ok(Connected {
+                    proof: Ok(proof),
+                    held: None,
+                }));
+            }
+            Err(refused) => refused,
+        },
+        Err(refused) => refused,
+    };
+    let message = format!(
+        "the credentials in the Secret `{reference}` do not work, those from before stay in use until they do: {}",
+        refused.1
+    );
+    Ok(open(credentials::read(&copy), Some((refused.0, message))).await)
 }
 
 fn chain(error: &Error) -> String {
@@ -318,97 +398,14 @@ fn chain(error: &Error) -> String {
     message
 }
 
-fn copy_name(config: &str) -> String {
-    format!("mooring-credentials-{config}")
-}
-
-/// The entries of the credentials' Secret; of our copy when that is gone. The copy follows the original.
-async fn credentials(context: &Context, config: &ProviderConfig, name: &str) -> kube::Result<Option<Credentials>> {
-    let api = Api::<Secret>::namespaced(context.client.clone(), &context.options.namespace);
-    let copy_name = copy_name(&config.name_any());
-    let (original, copy) = (api.get_opt(name).await?, api.get_opt(&copy_name).await?);
-    let Some(original) = original.filter(|original| original.metadata.deletion_timestamp.is_none()) else {
-        return Ok(copy.map(|copy| read(&copy)));
-    };
-    let credentials = read(&original);
-    let labels = BTreeMap::from([(names::MANAGED_BY.to_owned(), names::MANAGED_BY_US.to_owned())]);
-    let fresh = Secret {
-        metadata: ObjectMeta {
-            name: Some(copy_name.clone()),
-            labels: Some(labels),
-            ..ObjectMeta::default()
-        },
-        data: original.data.clone(),
-        ..Secret::default()
-    };
-    match copy {
-        None => match api.create(&PostParams::default(), &fresh).await {
-            Err(kube::Error::Api(refused)) if refused.is_already_exists() => {}
-            made => drop(made?),
-        },
-        Some(copy) if copy.data != original.data => {
-            let ours = copy
-                .labels()
-                .get(names::MANAGED_BY)
-                .is_some_and(|by| by == names::MANAGED_BY_US);
-            if ours {
-                let version = copy.metadata.resource_version.clone();
-                let metadata = ObjectMeta {
-                    resource_version: version,
-                    ..fresh.metadata.clone()
-                };
-                match api
-                    .replace(&copy_name, &PostParams::default(), &Secret { metadata, ..fresh })
-                    .await
-                {
-                    Err(kube::Error::Api(refused)) if refused.is_conflict() => {}
-                    replaced => drop(replaced?),
-                }
-            }
-        }
-        Some(_) => {}
-    }
-    Ok(Some(credentials))
-}
-
-fn read(secret: &Secret) -> Credentials {
-    let entries = secret.data.iter().flatten();
-    entries
-        .filter_map(|(name, value)| Some((name.clone(), String::from_utf8(value.0.clone()).ok()?.into())))
-        .collect()
-}
-
-async fn remove_copy(context: &Context, name: &str) -> kube::Result<()> {
-    let api = Api::<Secret>::namespaced(context.client.clone(), &context.options.namespace);
-    let Some(copy) = api.get_opt(&copy_name(name)).await? else {
-        return Ok(());
-    };
-    if copy
-        .labels()
-        .get(names::MANAGED_BY)
-        .is_none_or(|by| by != names::MANAGED_BY_US)
-    {
-        return Ok(());
-    }
-    match api.delete(&copy_name(name), &DeleteParams::default()).await {
-        Err(kube::Error::Api(refused)) if refused.is_not_found() => Ok(()),
-        deleted => deleted.map(drop),
-    }
-}
-
 /// Whether the credentials work, and whose they are. Asked anew when they changed, and now and then.
-async fn prove(
-    context: &Context,
-    proofs: &Proofs,
-    connection: &Arc<Connection>,
-) -> Result<(String, Option<String>), Told> {
+async fn prove(context: &Context, proofs: &Proofs, connection: &Arc<Connection>) -> Account {
     let known = proofs
         .0
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .get(&connection.name)
-        .cloned();
-    let known = known.filter(|proof| proof.of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, connection)));
+        .and_then(|proofs| proofs.iter().find(|proof| proof.is_of(connection)).cloned());
     if let Some(proof) = &known {
         let pause = if proof.said.is_ok() {
             CHECK
@@ -443,10 +440,9 @@ async fn prove(
         failures,
         said: said.clone(),
     };
-    proofs
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(connection.name.clone(), proof);
+    let mut proofs = proofs.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = proofs.entry(connection.name.clone()).or_default();
+    all.retain(|known| !known.is_of(connection) && known.of.strong_count() > 0);
+    all.push(proof);
     said
 }

@@ -6,6 +6,7 @@ use kube::{
     Api, Resource,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
+use mooring_provider::reason;
 use serde_json::{Map, json};
 
 use super::{
@@ -30,15 +31,13 @@ const DECLARED: &str = "Declared";
 /// Condition: everything in the Application is handled here.
 const HANDLED: &str = "Handled";
 /// Reasons of a CloudResource that is on its way and needs nobody.
-const ON_ITS_WAY: [&str; 8] = [
-    "Creating",
+const ON_ITS_WAY: [&str; 6] = [
+    reason::PROVISIONING,
+    reason::SETTLING,
+    reason::UPDATING,
+    reason::DELETING,
     "WaitingFor",
-    "Waiting",
-    "Updating",
-    "Settling",
-    "Pending",
     "Busy",
-    "Deleting",
 ];
 
 /// Judges how the Application is.

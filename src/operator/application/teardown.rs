@@ -39,7 +39,7 @@ pub(super) async fn go_on(context: &Context, applied: &Applied, subject: &Subjec
     for deployment in &deployments {
         applied.forget(&subject.namespace, &deployment.name_any());
         if deployment.meta().deletion_timestamp.is_none() {
-            workloads::withdraw(context, subject, deployment).await?;
+            or_forbidden(workloads::withdraw(context, subject, deployment).await)?;
         }
     }
     let mut children = children::children(context, subject);
@@ -55,7 +55,7 @@ pub(super) async fn go_on(context: &Context, applied: &Applied, subject: &Subjec
         status::going(context, subject, "WaitingForWorkloads", &message).await?;
         return Ok(Action::requeue(AGAIN));
     }
-    workloads::withdraw_services(context, subject).await?;
+    or_forbidden(workloads::withdraw_services(context, subject).await)?;
     let api = Api::<CloudResource>::namespaced(context.client.clone(), &subject.namespace);
     for child in children
         .iter()
@@ -77,6 +77,14 @@ pub(super) async fn go_on(context: &Context, applied: &Applied, subject: &Subjec
     }
     release(context, subject).await?;
     Ok(Action::await_change())
+}
+
+/// In a namespace that is going, or was never opened to us, others delete them; the CloudResources must not wait for us.
+fn or_forbidden(withdrawn: kube::Result<()>) -> kube::Result<()> {
+    match withdrawn {
+        Err(kube::Error::Api(refused)) if refused.is_forbidden() => Ok(()),
+        withdrawn => withdrawn,
+    }
 }
 
 fn shown(time: Duration) -> String {

@@ -180,7 +180,10 @@ fn environment(
         let known = sibling.object.status.as_ref()?;
         known.environment.clone().filter(|_| known.memory.external_id.is_some())
     });
-    let pinned = status.environment.clone().or(of_record).or(of_sibling);
+    // Where nothing was made yet, another Environment may still be chosen.
+    let made = status.memory.external_id.is_some() || status.memory.intent.is_some();
+    let of_status = status.environment.clone().filter(|_| made);
+    let pinned = of_status.or(of_record).or(of_sibling);
     let moved_to = match (&pinned, &chosen) {
         (Some(pinned), Ok(chosen)) if pinned != chosen => Some(chosen.clone()),
         _ => None,

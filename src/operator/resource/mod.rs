@@ -9,6 +9,7 @@
 //! What it deliberately does not do: write into workloads (the binding controller does), watch or list Secrets, or
 //! loop within a reconcile: it takes one step and says when to come back.
 
+mod abandon;
 mod account;
 pub(crate) mod approval;
 mod bind;
@@ -25,7 +26,7 @@ mod teardown;
 mod validate;
 mod waits;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
@@ -108,10 +109,32 @@ async fn reconcile(
         )
         .await;
     };
-    match declaration.declares {
-        Declares::Bind => bind::reconcile(context, recent, object, declaration).await,
-        Declares::Resource(kind) => present::reconcile(context, recent, object, declaration, kind).await,
+    let done = match declaration.declares {
+        Declares::Bind => bind::reconcile(context, recent, Arc::clone(&object), declaration).await,
+        Declares::Resource(kind) => present::reconcile(context, recent, Arc::clone(&object), declaration, kind).await,
+    };
+    match done {
+        Err(Failure::Kube(kube::Error::Api(refused))) if refused.is_forbidden() => {
+            let object = recent.newest(&object);
+            let mut status = object.status.clone().unwrap_or_default();
+            let told = forbidden(&refused.message);
+            status::set(&mut status, condition::SYNCED, &told, object.metadata.generation);
+            if !status.memory.was_ready {
+                status::set(&mut status, condition::READY, &told, object.metadata.generation);
+            }
+            present::finish(context, recent, &object, &status, Some(Duration::from_secs(60))).await
+        }
+        done => done,
     }
+}
+
+/// The API server lets us not: mostly a namespace that was not opened to a namespaced operator, or one that is going.
+fn forbidden(message: &str) -> Told {
+    let open = "deploy/overlays/namespaced/open/role-binding.yaml";
+    Told::no(
+        "Forbidden",
+        format!("{message}; if the operator has no rights in this namespace, an SRE applies `{open}` there"),
+    )
 }
 
 /// What cannot be read is told so; what it made is left running.

@@ -411,7 +411,7 @@ pub(super) async fn write_entries(
         Ok(_) => return Ok(Ok(Some((name, content.revision)))),
         // In a namespace that is going nothing can be made; there is nobody left to need it.
         Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
-            return Ok(Err(Told::no("Forbidden", refused.message)));
+            return Ok(Err(super::forbidden(&refused.message)));
         }
         Err(error) => return Err(error.into()),
     };
@@ -460,6 +460,18 @@ async fn announce(context: &Context, object: &CloudResource, new: &CloudResource
         } else {
             now.message.clone()
         };
+        if kind == EventType::Warning {
+            // Who deploys looks at the Application.
+            let namespace = object.namespace();
+            let application = context
+                .stores
+                .applications
+                .get(namespace.as_deref(), &object.spec.application);
+            if let Some(application) = application {
+                let note = format!("CloudResource `{}`: {note}", object.name_any());
+                context.warn(application.as_ref(), &now.reason, type_, note).await;
+            }
+        }
         context.event(object, kind, &now.reason, type_, note).await;
     }
 }

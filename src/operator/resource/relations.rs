@@ -186,11 +186,12 @@ pub(super) fn dependents(context: &Context, key: &Key) -> Vec<Relative> {
         .into_iter()
         .filter(|other| other.key() != key && declare::after(&other.declaration, &declarations).contains(key))
         .collect();
-    dependents.extend(
-        binds(context, key)
-            .into_iter()
-            .filter(|bind| bind.key().application != key.application || bind.key().namespace != key.namespace),
-    );
+    // Whoever was not let in has nothing to lose, and delays nobody.
+    let own = get(context, &key.namespace, &key.object_name());
+    dependents.extend(binds(context, key).into_iter().filter(|bind| {
+        let foreign = bind.key().application != key.application || bind.key().namespace != key.namespace;
+        foreign && own.as_ref().is_some_and(|own| consents(own, bind.key()))
+    }));
     dependents
 }
 

@@ -36,10 +36,10 @@ pub(super) struct Going<'a> {
     pub(super) context: &'a Context,
     recent: &'a Recent,
     pub(super) remains: &'a Remains,
-    identity: Option<Identity>,
-    record: Option<Record>,
+    pub(super) identity: Option<Identity>,
+    pub(super) record: Option<Record>,
     pub(super) key: Key,
-    kind: Option<Kind>,
+    pub(super) kind: Option<Kind>,
 }
 
 /// Takes the next step of a teardown.
@@ -53,24 +53,21 @@ pub(super) async fn reconcile(context: &Context, recent: &Recent, remains: &Rema
     {
         return Ok(Action::await_change());
     }
-    let identity = remains.annotation(names::IDENTITY).map(Identity::new);
+    let mut identity = remains.annotation(names::IDENTITY).map(Identity::new);
     let mut record = match &identity {
         Some(identity) => context.engine.ledger().get(identity).await?,
         None => None,
     };
     if record.as_ref().is_some_and(|record| !remains.is_of(&record.owner.key)) {
         // An identity that was copied: what it names is another declaration's.
-        record = None;
-        let nothing = Going {
-            context,
-            recent,
-            remains,
-            identity: None,
-            record,
-            key: remains.key(None),
-            kind: None,
-        };
-        return nothing.let_go().await;
+        (identity, record) = (None, None);
+    }
+    if record.is_none() {
+        // Whoever takes the annotation off, or writes another, does not make us forget what we made.
+        record = made(context, remains).await?;
+        if let Some(record) = &record {
+            identity = Some(record.owner.identity.clone());
+        }
     }
     let key = remains.key(record.as_ref());
     let kind = remains.kind().or_else(|| record.as_ref().map(|record| record.kind));
@@ -87,17 +84,36 @@ pub(super) async fn reconcile(context: &Context, recent: &Recent, remains: &Rema
     .await
 }
 
+/// What the ledger has of this very object, by its key: what it made, not what an earlier one of its key left behind.
+async fn made(context: &Context, remains: &Remains) -> Result<Option<Record>, Failure> {
+    let key = remains.key(None);
+    let id = remains.status.memory.external_id.as_ref();
+    let known = context.engine.ledger().of_key(context.engine.cluster(), &key).await?;
+    let same = known
+        .iter()
+        .find(|record| id.is_some() && record.memory.external_id.as_ref() == id);
+    let current = || {
+        known
+            .iter()
+            .find(|record| matches!(record.standing, Standing::Live | Standing::Deleting))
+    };
+    Ok(same
+        .or_else(current)
+        .filter(|record| remains.is_of(&record.owner.key))
+        .cloned())
+}
+
 impl Going<'_> {
     pub(super) fn status(&self) -> &CloudResourceStatus {
         &self.remains.status
     }
 
-    fn provider(&self) -> Option<String> {
+    pub(super) fn provider(&self) -> Option<String> {
         let of_record = || self.record.as_ref().map(|record| record.provider.clone());
         self.status().provider.clone().or_else(of_record)
     }
 
-    fn environment(&self) -> Option<String> {
+    pub(super) fn environment(&self) -> Option<String> {
         let of_record = || {
             self.record
                 .as_ref()
@@ -107,11 +123,11 @@ impl Going<'_> {
         self.status().environment.clone().or_else(of_record)
     }
 
-    fn memory(&self) -> Memory {
+    pub(super) fn memory(&self) -> Memory {
         self.status().memory.clone()
     }
 
-    fn external_id(&self) -> Option<ExternalId> {
+    pub(super) fn external_id(&self) -> Option<ExternalId> {
         let of_record = || self.record.as_ref()?.memory.external_id.clone();
         self.status().memory.external_id.clone().or_else(of_record)
     }
@@ -133,16 +149,32 @@ impl Going<'_> {
         if self.remains.is_bind() {
             return self.bind().await;
         }
-        let nothing_made = self.identity.is_none() && self.record.is_none() && self.external_id().is_none();
+        let abandoned = self
+            .record
+            .as_ref()
+            .is_some_and(|record| record.standing == Standing::Abandoned);
+        let nothing_made = self.record.is_none()
+            && self.external_id().is_none()
+            && (self.identity.is_none() || self.was_only_refused());
         let is_gone = self
             .record
             .as_ref()
             .is_some_and(|record| record.standing == Standing::Gone)
             && self.status().memory.intent.is_none();
-        if nothing_made || is_gone && self.status().memory.incarnation <= self.incarnation() {
+        if nothing_made || abandoned || is_gone && self.status().memory.incarnation <= self.incarnation() {
             return self.let_go().await;
         }
         self.provider_step().await
+    }
+
+    /// A status that was written and knows of no provider: it was never good enough to be asked for anywhere.
+    fn was_only_refused(&self) -> bool {
+        let (status, memory) = (self.status(), &self.status().memory);
+        status::get(status, condition::SYNCED).is_some()
+            && status.provider.is_none()
+            && memory.external_id.is_none()
+            && memory.intent.is_none()
+            && memory.incarnation == 0
     }
 
     fn incarnation(&self) -> u32 {
@@ -172,10 +204,9 @@ impl Going<'_> {
     }
 
     /// Only what was declared knows what to delete; what exists already is let go as it is.
-    fn existing(&self) -> Option<ExternalId> {
-        let of_record = self.record.as_ref().filter(|record| record.existing);
-        if let Some(record) = of_record {
-            return record.memory.external_id.clone();
+    pub(super) fn existing(&self) -> Option<ExternalId> {
+        if let Some(record) = &self.record {
+            return record.existing.then(|| record.memory.external_id.clone()).flatten();
         }
         let (_, properties) = self.remains.spec.as_ref()?.declares()?;
         let id = properties.get("existing")?["id"].as_str().map(ExternalId::new)?;
@@ -189,7 +220,9 @@ impl Going<'_> {
             .clone()
             .or_else(|| self.record.as_ref().map(|record| record.owner.identity.clone()))
         else {
-            return self.let_go().await;
+            return self
+                .give_up("neither its annotation nor the ledger says which it is")
+                .await;
         };
         if self.record.is_none() && self.provider().is_none() {
             // Nobody remembers where it was made: every account that is connected is asked for what it has of ours.
@@ -204,14 +237,14 @@ impl Going<'_> {
             }
             self.record = engine.ledger().get(&identity).await?;
             if self.record.is_none() {
-                return self.let_go().await;
+                return self.give_up("no provider that is connected has it").await;
             }
         }
         let (Some(kind), Some(provider)) = (
             self.kind.or_else(|| self.record.as_ref().map(|r| r.kind)),
             self.provider(),
         ) else {
-            return self.let_go().await;
+            return self.give_up("its kind or its provider is not known any more").await;
         };
         let Some(connection) = engine.connections().get(&provider) else {
             let message = format!(
@@ -278,7 +311,7 @@ impl Going<'_> {
                     format!("let go, nothing was touched: {}", report.message()),
                 )
                 .await;
-            return self.let_go().await;
+            return self.give_up(report.message()).await;
         }
         let Some(done) = report.done else {
             let next = match report.next {
@@ -319,29 +352,20 @@ impl Going<'_> {
         };
         let known = self.status().deletion.as_ref();
         let (plan, why) = validate::deletion_of(inputs.as_ref().ok_or(kind), cluster, known);
-        let per_hour = self
-            .context
-            .stores
-            .environments
-            .get(None, environment)
-            .and_then(|guard| {
-                guard
-                    .0
-                    .as_ref()
-                    .ok()?
-                    .spec
-                    .settings
-                    .limits
-                    .deletes_per_hour
-                    .get(kind)
-                    .copied()
-            });
+        let per_hour = self.deletes_per_hour(kind, environment);
         let since = self
             .remains
             .meta
             .deletion_timestamp
             .as_ref()
             .map_or_else(Timestamp::now, |since| since.0);
+        if kind == Kind::Vpc
+            && self.external_id().is_some()
+            && plan.policy != DeletionPolicy::Retain
+            && let Some(want) = self.as_long_as_what_lives_in_it().await?
+        {
+            return Ok(want);
+        }
         Ok(match plan.policy {
             DeletionPolicy::Delete => Want::Absent { per_hour, approved },
             DeletionPolicy::Recycle => Want::Parked {
@@ -356,47 +380,8 @@ impl Going<'_> {
         })
     }
 
-    /// Given up on by an SRE's word: it is on record, and nothing is called.
-    async fn abandon(&mut self) -> Result<Action, Failure> {
-        let Some(identity) = self.identity.clone() else {
-            return self.let_go().await;
-        };
-        let (environment, provider) = (self.environment(), self.provider());
-        let reason = "given up on, as an SRE approved; it may still exist at the provider";
-        if let Some(record) = self.record.take() {
-            let memory = Memory {
-                external_id: self
-                    .status()
-                    .memory
-                    .external_id
-                    .clone()
-                    .or(record.memory.external_id.clone()),
-                ..record.memory.clone()
-            };
-            let record = Record {
-                standing: Standing::Abandoned,
-                reason: Some(reason.to_owned()),
-                memory,
-                ..record
-            };
-            self.context.engine.ledger().put(&record).await?;
-            if record.memory.external_id.is_some() {
-                retained::record(self.context, &record, RetainedStanding::Abandoned).await?;
-            }
-        }
-        approval::used(
-            self.context,
-            &identity,
-            environment.as_deref(),
-            provider.as_deref(),
-            "abandon",
-        )
-        .await;
-        self.let_go().await
-    }
-
     /// The Secret, then the finalizer.
-    async fn let_go(&self) -> Result<Action, Failure> {
+    pub(super) async fn let_go(&self) -> Result<Action, Failure> {
         let name = self.remains.secret_name();
         let place = place_named(&self.remains.meta, self.identity.as_ref(), &name);
         match secret::remove(self.context, &place).await {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::{INVALID_NAME, dereference::Inputs, status::Told};
 use crate::{
-    api::{Deletion, EffectiveValue, IdentityScope, names, properties::DeletionPolicy},
+    api::{Deletion, EffectiveValue, IdentityScope, ProviderConfig, names, properties::DeletionPolicy},
     engine::{
         declare::Consumption,
         effective::{self, DeletionPlan, Effective, Server, Unresolved, Usage},
@@ -121,8 +121,7 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
             format!("ProviderConfig `{provider}` names no type of provider"),
         ));
     };
-    let region = config.status.as_ref().and_then(|status| status.region.clone());
-    let region = region.or_else(|| config.spec.region().map(str::to_owned));
+    let region = region_of(config);
     let resolved = effective::resolve(
         &inputs.declaration,
         &effective::Context {
@@ -169,6 +168,12 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
         Some(Told::no("EnvironmentPinned", message))
     });
     Ok(Verdict::Provide(Box::new(plan(environment, provider, resolved, moved))))
+}
+
+/// The region by which an Environment's settings are told apart.
+pub(super) fn region_of(config: &ProviderConfig) -> Option<String> {
+    let found = config.status.as_ref().and_then(|status| status.region.clone());
+    found.or_else(|| config.spec.region().map(str::to_owned))
 }
 
 fn all_of(problems: &[Problem]) -> Told {
@@ -320,8 +325,8 @@ pub(super) fn deletion_of(
             .provider
             .as_ref()
             .and_then(|name| inputs.providers.get(name));
-        let region = config.and_then(|config| config.spec.region());
-        let settings = effective::settings(&environment.spec, region, cluster).ok()?;
+        let region = config.and_then(|config| region_of(config));
+        let settings = effective::settings(&environment.spec, region.as_deref(), cluster).ok()?;
         let properties = &inputs.declaration.properties;
         let read = |name: &str| properties.get(name).cloned();
         let wanted = read("deletionPolicy").and_then(|value| serde_json::from_value(value).ok());
@@ -336,10 +341,12 @@ pub(super) fn deletion_of(
     match (now, known) {
         // Whichever is stricter: a policy that the environment enforces is known from when it was resolved.
         (Some(plan), known) => {
-            let policy = known
-                .and_then(|known| known.policy)
-                .map_or(plan.policy, |known| known.max(plan.policy));
-            (DeletionPlan { policy, ..plan }, "its Environment")
+            let stricter = known.map_or(plan, |known| DeletionPlan {
+                policy: known.policy.map_or(plan.policy, |policy| policy.max(plan.policy)),
+                after: known.after.map_or(plan.after, |after| after.max(plan.after)),
+                final_backup: known.final_backup.unwrap_or_default() || plan.final_backup,
+            });
+            (stricter, "its Environment")
         }
         (None, Some(known)) => {
             let safe = fallback(kind);

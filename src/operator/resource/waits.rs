@@ -3,9 +3,14 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use mooring_provider::Kind;
 
-use super::{relations, status::Told, teardown::Going};
-use crate::api::names;
+use super::{Failure, relations, status::Told, teardown::Going, validate};
+use crate::{
+    api::names,
+    engine::{Want, effective},
+    ledger::{Filter, Standing},
+};
 
 impl Going<'_> {
     pub(super) fn released(&self) -> bool {
@@ -62,5 +67,45 @@ impl Going<'_> {
         }
         let message = format!("{} must go first: delete them; {}", list.join(", "), self.until());
         Some(Told::yes("WaitingForDependents", message))
+    }
+
+    /// How many of a kind its Environment lets go within an hour.
+    pub(super) fn deletes_per_hour(&self, kind: Kind, environment: &str) -> Option<u32> {
+        let guard = self.context.stores.environments.get(None, environment)?;
+        let spec = &guard.0.as_ref().ok()?.spec;
+        let config = self
+            .provider()
+            .and_then(|name| self.context.stores.provider_configs.get(None, &name));
+        let region = config.and_then(|config| validate::region_of(config.0.as_ref().ok()?));
+        let cluster = self.context.options.cluster.as_deref().unwrap_or_default();
+        let settings = effective::settings(spec, region.as_deref(), cluster);
+        let settings = settings.unwrap_or_else(|_| spec.settings.clone());
+        settings.limits.deletes_per_hour.get(kind).copied()
+    }
+
+    /// A network is kept as long as what was kept in it: no provider deletes one that is in use.
+    pub(super) async fn as_long_as_what_lives_in_it(&self) -> Result<Option<Want>, Failure> {
+        let filter = Filter {
+            cluster: Some(self.context.engine.cluster().clone()),
+            provider: self.provider(),
+            namespace: Some(self.key.namespace.clone()),
+            application: Some(self.key.application.clone()),
+            gone: false,
+        };
+        let mut kept = self.context.engine.ledger().list(&filter).await?;
+        kept.retain(|record| {
+            matches!(record.kind, Kind::Rds | Kind::Slb)
+                && !record.existing
+                && matches!(record.standing, Standing::Parked | Standing::Retained)
+        });
+        if let Some(retained) = kept.iter().find(|record| record.standing == Standing::Retained) {
+            let reason = format!("{} {} was retained in it", retained.kind, retained.owner.key);
+            return Ok(Some(Want::Retained { reason }));
+        }
+        let until = kept
+            .iter()
+            .map(|record| record.keep_until.unwrap_or(Timestamp::MAX))
+            .max();
+        Ok(until.map(|until| Want::Parked { until, backup: false }))
     }
 }
