@@ -123,6 +123,8 @@ async fn a_fight_ends_with_a_condition_that_names_who_fights() {
         scene.until_env("web", "web", "DB_HOST", true).await;
     }
     scene.rolled("web").await;
+    // Who wrote is told by the time of the write, which the API server keeps in whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     replace(6);
     let condition = scene.until("db", "BindingContested").await;
     assert!(condition.message.contains("`argocd`"), "{}", condition.message);
