@@ -50,7 +50,8 @@ impl Intents {
 #[async_trait]
 impl Journal for Intents {
     async fn creating(&self, claim: &Claim) -> Result<Permission> {
-        if self.live(&claim.owner.identity) {
+        // One that is sent again is written down again.
+        if self.live(&claim.owner.identity) && !claim.resend {
             return Ok(Permission::Settling);
         }
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
