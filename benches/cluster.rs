@@ -46,7 +46,7 @@ impl Process {
                 "--applications",
                 "on",
                 "--lease",
-                "2s",
+                "15s",
                 "--namespace",
                 SYSTEM,
                 "--identity",
@@ -216,7 +216,7 @@ async fn many(size: usize) {
     process.child.kill().expect("it can be killed");
     process.child.wait().expect("it is gone");
     // The lease of the one that was killed has to run out first; that wait is not the operator's work.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(16)).await;
     let restarted = Instant::now();
     process = Process::start(&cluster);
     process.idle().await;

@@ -5,6 +5,10 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,6 +61,20 @@ impl Process {
         Self { child, log }
     }
 
+    /// One that ended by itself, as it does when its short lease runs out under load, is started anew, as a cluster
+    /// would; answers what the old one said.
+    fn supervise(processes: &Mutex<Vec<Self>>, cluster: &Cluster) -> String {
+        let mut said = String::new();
+        for process in processes.lock().expect("nobody panicked").iter_mut() {
+            if process.child.try_wait().expect("it can be asked").is_some() {
+                said += &std::fs::read_to_string(&process.log).expect("its log can be read");
+                static NEXT: AtomicUsize = AtomicUsize::new(1_000);
+                *process = Self::start(cluster, NEXT.fetch_add(1, Ordering::Relaxed));
+            }
+        }
+        said
+    }
+
     /// SIGKILL: nothing is cleaned up.
     fn kill(mut self) -> String {
         self.child.kill().expect("it can be killed");
@@ -98,8 +116,13 @@ fn cloud(state: &Path) -> (Json, Cloud) {
 async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
     let cluster = Cluster::own();
     let (mock, cloud) = cloud(&cluster.directory().join("cloud.json"));
-    let mut processes = vec![Process::start(&cluster, 0), Process::start(&cluster, 1)];
-    let mut logs = String::new();
+    let processes = Mutex::new(vec![Process::start(&cluster, 0), Process::start(&cluster, 1)]);
+    let logs = Mutex::new(String::new());
+    let supervise = || {
+        logs.lock()
+            .expect("nobody panicked")
+            .push_str(&Process::supervise(&processes, &cluster))
+    };
     let team = Team::with(&cluster, "chaos", mock, json!({})).await;
     let applications: Api<Application> = team.api();
     eventually("the API serves Applications", async || {
@@ -125,8 +148,11 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
             }
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(50..1_500))).await;
+        supervise();
+        let mut processes = processes.lock().expect("nobody panicked");
         let victim = random.random_range(0..processes.len());
-        logs += &processes.swap_remove(victim).kill();
+        let said = processes.swap_remove(victim).kill();
+        logs.lock().expect("nobody panicked").push_str(&said);
         processes.push(Process::start(&cluster, round + 2));
     }
     for n in 0..APPLICATIONS {
@@ -146,6 +172,7 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
     eventually(
         "every declared resource is ready, and nothing else is there",
         async || {
+            supervise();
             let all = resources.list(&ListParams::default()).await.ok()?.items;
             let ready = all.iter().filter(|resource| is_ready(resource)).count();
             (ready == 2 * wanted.len() && all.len() == ready && cloud.list().len() == ready).then_some(())
@@ -164,12 +191,14 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
         .await
         .expect("they can be deleted");
     eventually("nothing is left", async || {
+        supervise();
         let applications = applications.list(&ListParams::default()).await.ok()?.items;
         let resources = resources.list(&ListParams::default()).await.ok()?.items;
         (applications.is_empty() && resources.is_empty() && cloud.list().is_empty()).then_some(())
     })
     .await;
-    for process in processes {
+    let mut logs = logs.into_inner().expect("nobody panicked");
+    for process in processes.into_inner().expect("nobody panicked") {
         logs += &process.kill();
     }
     assert!(!logs.contains("panicked"), "{logs}");
