@@ -121,7 +121,7 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
     let supervise = || {
         logs.lock()
             .expect("nobody panicked")
-            .push_str(&Process::supervise(&processes, &cluster))
+            .push_str(&Process::supervise(&processes, &cluster));
     };
     let team = Team::with(&cluster, "chaos", mock, json!({})).await;
     let applications: Api<Application> = team.api();
