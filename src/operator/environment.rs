@@ -97,10 +97,6 @@ fn judge(context: &Context, environment: &Environment) -> (bool, &'static str, S
     {
         return (false, "InvalidEnvironment", format!("allowedNamespaces: {error}"));
     }
-    if environment.spec.identity_scope == crate::api::IdentityScope::Environment {
-        let message = "identityScope: `environment` is not served by the operator yet; use `cluster`";
-        return (false, "Unsupported", message.to_owned());
-    }
     let providers = &environment.spec.providers;
     let named = mooring_provider::Kind::ALL
         .into_iter()
