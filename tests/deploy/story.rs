@@ -266,12 +266,14 @@ impl Story {
             self.requests().iter().any(looked)
         });
         self.0.run(&["delete", "jobs", "-n", "story", "--all"]);
-        // The network of its own goes after the database that is parked in it.
-        self.eventually("only the network is left", || {
-            self.list("cloudresources.mooring.dev").len() == 1
+        self.eventually("all resources are gone", || {
+            self.list("cloudresources.mooring.dev").is_empty()
+        });
+        self.eventually("the Application is gone", || {
+            self.list("applications.core.oam.dev").is_empty()
         });
         let kept = self.list("retainedresources.mooring.dev");
-        assert_eq!(kept.len(), 5, "each database is parked: {kept:?}");
+        assert_eq!(kept.len(), 6, "each database is parked, and the network that one is in: {kept:?}");
         for one in &kept {
             let identity = one["spec"]["identity"].as_str().expect("an identity");
             self.0.run(&[
@@ -281,12 +283,6 @@ impl Story {
                 &format!("approve.mooring.dev/{identity}=delete"),
             ]);
         }
-        self.eventually("all resources are gone", || {
-            self.list("cloudresources.mooring.dev").is_empty()
-        });
-        self.eventually("the Application is gone", || {
-            self.list("applications.core.oam.dev").is_empty()
-        });
         self.eventually("nothing is kept", || {
             self.list("retainedresources.mooring.dev").is_empty()
         });
