@@ -273,7 +273,11 @@ impl Story {
             self.list("applications.core.oam.dev").is_empty()
         });
         let kept = self.list("retainedresources.mooring.dev");
-        assert_eq!(kept.len(), 6, "each database is parked, and the network that one is in: {kept:?}");
+        assert_eq!(
+            kept.len(),
+            6,
+            "each database is parked, and the network that one is in: {kept:?}"
+        );
         for one in &kept {
             let identity = one["spec"]["identity"].as_str().expect("an identity");
             self.0.run(&[
