@@ -83,6 +83,9 @@ impl DynAdapter for BrokenAdapter {
     fn validate(&self, spec: &Json) -> Result<()> {
         self.inner.validate(spec)
     }
+    fn notes(&self, spec: &Json) -> Result<Vec<String>> {
+        self.inner.notes(spec)
+    }
     async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
         if self.broken == Broken::Owner {
             let mut claims = claims.to_vec();

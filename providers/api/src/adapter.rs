@@ -34,6 +34,13 @@ pub trait Adapter: Debug + Send + Sync + 'static {
     /// Checks what the schema of [`Self::Spec`] cannot say: ranges of this provider, options, combinations. No I/O.
     fn validate(&self, spec: &Self::Spec) -> Result<()>;
 
+    /// What of this spec means something else here, or less than elsewhere, a sentence each: an engine that stands in
+    /// for another, a metric that is measured otherwise, no standby. `plan` shows them before anything is created.
+    fn notes(&self, spec: &Self::Spec) -> Vec<String> {
+        let _ = spec;
+        Vec::new()
+    }
+
     /// Looks each claim up: by its id where it has one, else by its owner tag. Needs no spec.
     ///
     /// Answers in the order of the claims. What cannot be looked at is an error, never [`Sighting::Absent`]: a

@@ -47,6 +47,7 @@ pub trait DynAdapter: fmt::Debug + Send + Sync + 'static {
     fn capability(&self) -> Capability;
     fn schema(&self) -> schemars::Schema;
     fn validate(&self, spec: &Json) -> Result<()>;
+    fn notes(&self, spec: &Json) -> Result<Vec<String>>;
     async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>>;
     fn id(&self, state: &AnyState) -> ExternalId;
     fn owner(&self, state: &AnyState) -> Option<Owner>;
@@ -90,6 +91,10 @@ impl<A: Adapter> DynAdapter for A {
 
     fn validate(&self, value: &Json) -> Result<()> {
         Adapter::validate(self, &spec::<A>(value)?)
+    }
+
+    fn notes(&self, value: &Json) -> Result<Vec<String>> {
+        Ok(Adapter::notes(self, &spec::<A>(value)?))
     }
 
     async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {

@@ -173,6 +173,9 @@ impl Builder<'_> {
         if let Some(class) = meant.or_else(|| mock_class(provider, &size)) {
             return Ok((class, origin));
         }
+        if WITHOUT_CLASSES.contains(&provider) && table.values().all(|by| by.get(provider).is_none()) {
+            return Ok((String::new(), origin));
+        }
         let sizes: BTreeSet<&str> = table
             .iter()
             .filter(|(_, by)| by.get(provider).is_some())
@@ -346,6 +349,9 @@ impl Builder<'_> {
         }))
     }
 }
+
+/// The providers whose databases have no classes: what there is on a shared server is shared.
+const WITHOUT_CLASSES: [&str; 1] = ["onprem"];
 
 const MOCK_SIZES: [&str; 3] = ["small", "medium", "large"];
 

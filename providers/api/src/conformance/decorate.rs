@@ -21,6 +21,9 @@ macro_rules! decorate {
             fn validate(&self, spec: &Json) -> Result<()> {
                 self.$inner.validate(spec)
             }
+            fn notes(&self, spec: &Json) -> Result<Vec<String>> {
+                self.$inner.notes(spec)
+            }
 
             fn id(&self, state: &AnyState) -> ExternalId {
                 self.$inner.id(state)

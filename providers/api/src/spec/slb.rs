@@ -76,11 +76,14 @@ impl Protocol {
     }
 }
 
-/// One backend.
+/// One place where the requests of a listener may go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Backend {
+    /// The listeners it serves: those with this target port.
+    pub target_port: u16,
     /// Its address.
     pub address: String,
-    /// Its port.
+    /// Its port: the target port of a pod, the node port of a node.
     pub port: u16,
 }

@@ -104,6 +104,13 @@ impl DynAdapter for Flawed {
         }
         self.inner.validate(&spec)
     }
+    fn notes(&self, spec: &Json) -> Result<Vec<String>> {
+        let mut spec = spec.clone();
+        if self.has(Flaw::IgnoresOptions) {
+            spec["common"]["options"] = json!({});
+        }
+        self.inner.notes(&spec)
+    }
 
     async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
         let mut seen = self.inner.observe(claims).await;

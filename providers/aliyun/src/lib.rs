@@ -1,0 +1,1 @@
+//! Alibaba Cloud and its private flavour, Apsara Stack.

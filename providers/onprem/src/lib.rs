@@ -1,0 +1,1 @@
+//! What a data centre already runs: PostgreSQL, MariaDB, VictoriaLogs, Prometheus and Caddy.

@@ -1,0 +1,1 @@
+//! OpenStack: networks, load balancers (Octavia) and databases (Trove).
