@@ -1,1 +1,3 @@
 //! Alibaba Cloud and its private flavour, Apsara Stack.
+
+pub mod signature;
