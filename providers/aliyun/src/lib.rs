@@ -1,1 +1,21 @@
 //! Alibaba Cloud and its private flavour, Apsara Stack.
+
+mod api;
+mod apsara;
+mod config;
+mod contract;
+mod credentials;
+mod endpoint;
+mod errors;
+mod params;
+mod product;
+pub mod signature;
+mod wire;
+
+pub use api::{Api, Call, Nothing, Reply, SlsCall};
+pub use apsara::ApsaraConfig;
+pub use config::{AliyunConfig, AssumeRole, EndpointNetwork, Oidc, Scheme};
+pub use errors::{is_duplicate, is_not_found};
+pub use params::Params;
+pub use product::Product;
+pub use wire::Flavour;
