@@ -7,8 +7,12 @@ mod contract;
 mod credentials;
 mod endpoint;
 mod errors;
+mod marks;
 mod params;
+mod place;
 mod product;
+mod rds;
+mod sight;
 pub mod signature;
 mod wire;
 
@@ -18,4 +22,5 @@ pub use config::{AliyunConfig, AssumeRole, EndpointNetwork, Oidc, Scheme};
 pub use errors::{is_duplicate, is_not_found};
 pub use params::Params;
 pub use product::Product;
+pub use rds::{KeepBackups, Period, RdsConfig, Subscription};
 pub use wire::Flavour;

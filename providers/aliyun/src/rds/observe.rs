@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use mooring_provider::{Claim, ClusterId, Error, ErrorKind, ExternalId, Owned, Phase, Result, Sighting, spec::Engine, tag};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -131,32 +131,30 @@ async fn states(api: &Api, ids: BTreeSet<String>) -> Result<BTreeMap<String, Sta
         .collect())
 }
 
+async fn describe(api: &Api, ids: &str) -> Result<Vec<Attribute>> {
+    let params = Params::new().set("DBInstanceId", ids);
+    match read::<Attributes>(api, "DescribeDBInstanceAttribute", params).await {
+        Ok(answer) => Ok(answer.items.list),
+        Err(error) if is_not_found(Product::Rds, &error) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Describes instances. What a batch does not answer is asked for alone: only an answer about the one instance tells
 /// that it does not exist.
 async fn described(api: &Api, ids: &[String]) -> Result<Vec<Attribute>> {
-    let ask = async |ids: &str| -> Result<Vec<Attribute>> {
-        let params = Params::new().set("DBInstanceId", ids);
-        match read::<Attributes>(api, "DescribeDBInstanceAttribute", params).await {
-            Ok(answer) => Ok(answer.items.list),
-            Err(error) if is_not_found(Product::Rds, &error) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    };
     let mut found = if ids.is_empty() {
         Vec::new()
     } else {
-        ask(&ids.join(",")).await?
+        describe(api, &ids.join(",")).await?
     };
     found.retain(|instance| ids.contains(&instance.id));
     if ids.len() > 1 {
         let known: BTreeSet<_> = found.iter().map(|instance| instance.id.clone()).collect();
         let missing: Vec<_> = ids.iter().filter(|id| !known.contains(*id)).collect();
-        let alone: Vec<Vec<Attribute>> = stream::iter(missing)
-            .map(|id| ask(id))
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        found.extend(alone.into_iter().flatten().filter(|instance| ids.contains(&instance.id)));
+        for id in missing {
+            found.extend(describe(api, id).await?.into_iter().filter(|instance| instance.id == *id));
+        }
     }
     Ok(found)
 }
