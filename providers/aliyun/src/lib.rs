@@ -1,5 +1,6 @@
 //! Alibaba Cloud and its private flavour, Apsara Stack.
 
+mod actions;
 mod api;
 mod apsara;
 mod config;
@@ -11,16 +12,19 @@ mod marks;
 mod params;
 mod place;
 mod product;
+mod provider;
 mod rds;
 mod sight;
 pub mod signature;
 mod wire;
 
+pub use actions::{Action, Need, actions};
 pub use api::{Api, Call, Nothing, Reply, SlsCall};
 pub use apsara::ApsaraConfig;
 pub use config::{AliyunConfig, AssumeRole, EndpointNetwork, Oidc, Scheme};
 pub use errors::{is_duplicate, is_not_found};
 pub use params::Params;
 pub use product::Product;
+pub use provider::{register, register_apsara};
 pub use rds::{KeepBackups, Period, RdsConfig, Subscription};
 pub use wire::Flavour;

@@ -86,7 +86,7 @@ impl Api {
 
     /// The id of the account the credentials belong to. Asked for once.
     pub async fn account(&self) -> Result<&str> {
-        let ask = async || {
+        let ask = || async {
             let call = Call::read(Product::Sts, "GetCallerIdentity", "aliyun.check", Params::new());
             Ok(self.rpc::<Identity>(call).await?.value.account_id)
         };
@@ -107,14 +107,14 @@ impl Api {
     pub async fn rpc<T: DeserializeOwned>(&self, call: Call) -> Result<Reply<T>> {
         let (keys, scope) = self.authority().await?;
         let reply = self.0.wire.rpc(Some(&keys), scope, &call).await;
-        self.read(call.operation, self.noting_refusal(reply).await?)
+        read(call.operation, self.noting_refusal(reply).await?)
     }
 
     /// Calls the log service.
     pub async fn sls<T: DeserializeOwned>(&self, call: SlsCall) -> Result<Reply<T>> {
         let (keys, _) = self.authority().await?;
         let reply = self.0.wire.sls(&keys, &call).await;
-        self.read(call.operation, self.noting_refusal(reply).await?)
+        read(call.operation, self.noting_refusal(reply).await?)
     }
 
     /// The keys, and the proven scope of an Apsara Stack.
@@ -139,24 +139,24 @@ impl Api {
         }
         reply
     }
-
-    fn read<T: DeserializeOwned>(&self, operation: &'static str, reply: Reply<Json>) -> Result<Reply<T>> {
-        let request_id = reply.request_id;
-        // serde's message may quote a value.
-        let value = T::deserialize(reply.value).map_err(|_| {
-            let message = "the answer has not the members that were expected";
-            let error = Error::new(ErrorKind::Unexpected, operation, message);
-            match &request_id {
-                Some(id) => error.with_request_id(id),
-                None => error,
-            }
-        })?;
-        Ok(Reply { value, request_id })
-    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Identity {
     account_id: String,
+}
+
+fn read<T: DeserializeOwned>(operation: &'static str, reply: Reply<Json>) -> Result<Reply<T>> {
+    let request_id = reply.request_id;
+    // serde's message may quote a value.
+    let value = T::deserialize(reply.value).map_err(|_| {
+        let message = "the answer has not the members that were expected";
+        let error = Error::new(ErrorKind::Unexpected, operation, message);
+        match &request_id {
+            Some(id) => error.with_request_id(id),
+            None => error,
+        }
+    })?;
+    Ok(Reply { value, request_id })
 }

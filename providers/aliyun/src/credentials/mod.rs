@@ -45,7 +45,7 @@ impl Keyring {
         if let (Source::Keys(keys), []) = (&self.source, self.roles.as_slice()) {
             return Ok(keys.clone());
         }
-        let fetch = async || {
+        let fetch = || async {
             let (mut keys, mut end) = self.source.fetch(wire).await?;
             for role in &self.roles {
                 (keys, end) = sts::assume_role(wire, scope, &keys, role).await?;

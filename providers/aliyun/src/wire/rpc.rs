@@ -23,7 +23,7 @@ impl Wire {
             .flat_map(|keys| std::iter::once(&keys.secret).chain(&keys.token))
             .chain(call.params.secrets());
         let redactor = Redactor::new(secrets);
-        retry(call.idempotent, async |_| {
+        retry(call.idempotent, |_| async {
             let request = self.rpc_request(keys, scope, call, Timestamp::now(), &nonce())?;
             let answer = self.client.send(call.operation, request).await?;
             answer::rpc(call, &answer, &redactor)

@@ -20,8 +20,8 @@ impl Wire {
     /// Sends a call of the log service, again if it may be.
     pub(crate) async fn sls(&self, keys: &Keys, call: &SlsCall) -> Result<Reply<Json>> {
         let redactor = Redactor::new(std::iter::once(&keys.secret).chain(&keys.token));
-        self.check_sls(call)?;
-        retry(call.idempotent, async |_| {
+        check(call)?;
+        retry(call.idempotent, |_| async {
             let request = self.sls_request(keys, call, Timestamp::now())?;
             let answer = self.client.send(call.operation, request).await?;
             answer::sls(call, &answer, &redactor)
@@ -32,26 +32,6 @@ impl Wire {
     /// The host of the log service.
     pub(crate) fn sls_host(&self) -> Result<String> {
         Ok(host(&self.endpoints.of(Product::Sls)?))
-    }
-
-    /// In tests and in development, what the contract does not know is not sent.
-    fn check_sls(&self, call: &SlsCall) -> Result<()> {
-        let broken = |why: String| {
-            let message = format!("Sls {}: {why}; this is a bug of Mooring", call.action);
-            Err(Error::new(ErrorKind::Unsupported, call.operation, message))
-        };
-        if !cfg!(debug_assertions) {
-            return Ok(());
-        }
-        let Some(action) = contract::action(Product::Sls, call.action) else {
-            return broken("the Action is not in the contract".into());
-        };
-        if action.method != call.method.as_str() || !same_path(&action.path, &call.path) {
-            return broken(format!("it is {} {}", action.method, action.path));
-        }
-        let query = action.complaint(call.query.pairs(), &["query"]);
-        let body = call.body.as_ref().and_then(|body| action.body_complaint(body));
-        query.or(body).map_or(Ok(()), broken)
     }
 
     /// The whole request, of a time.
@@ -130,4 +110,24 @@ fn same_path(pattern: &str, path: &str) -> bool {
             .iter()
             .zip(&path)
             .all(|(pattern, part)| pattern == part || (pattern.starts_with('{') && !part.is_empty()))
+}
+
+/// In tests and in development, what the contract does not know is not sent.
+fn check(call: &SlsCall) -> Result<()> {
+    let broken = |why: String| {
+        let message = format!("Sls {}: {why}; this is a bug of Mooring", call.action);
+        Err(Error::new(ErrorKind::Unsupported, call.operation, message))
+    };
+    if !cfg!(debug_assertions) {
+        return Ok(());
+    }
+    let Some(action) = contract::action(Product::Sls, call.action) else {
+        return broken("the Action is not in the contract".into());
+    };
+    if action.method != call.method.as_str() || !same_path(&action.path, &call.path) {
+        return broken(format!("it is {} {}", action.method, action.path));
+    }
+    let query = action.complaint(call.query.pairs(), &["query"]);
+    let body = call.body.as_ref().and_then(|body| action.body_complaint(body));
+    query.or(body).map_or(Ok(()), broken)
 }

@@ -48,15 +48,30 @@ fn root() -> String {
     "/".into()
 }
 
-static CONTRACT: LazyLock<BTreeMap<String, BTreeMap<String, Action>>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("contract.json")).expect("a test reads the file that is compiled in")
+type Actions = BTreeMap<String, Action>;
+
+static CONTRACT: LazyLock<BTreeMap<&'static str, Actions>> = LazyLock::new(|| {
+    let read = |text| serde_json::from_str(text).expect("the file that is compiled in is read by a test");
+    BTreeMap::from([
+        (Product::Vpc.name(), read(include_str!("vpc.json"))),
+        (Product::Ecs.name(), read(include_str!("ecs.json"))),
+        (Product::Slb.name(), read(include_str!("slb.json"))),
+        (Product::Nlb.name(), read(include_str!("nlb.json"))),
+        (Product::Rds.name(), read(include_str!("rds.json"))),
+        (Product::Cms.name(), read(include_str!("cms.json"))),
+        (Product::Sts.name(), read(include_str!("sts.json"))),
+        (Product::Sls.name(), read(include_str!("sls.json"))),
+    ])
 });
 
-/// The Actions of the contract by product.
-pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+/// The names of the Actions of a product.
+#[cfg(test)]
+pub(crate) fn of(product: Product) -> impl Iterator<Item = &'static str> {
     CONTRACT
-        .iter()
-        .flat_map(|(product, actions)| actions.keys().map(|action| (product.as_str(), action.as_str())))
+        .get(product.name())
+        .into_iter()
+        .flat_map(Actions::keys)
+        .map(String::as_str)
 }
 
 /// An Action, if it is in the contract.
