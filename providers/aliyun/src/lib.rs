@@ -16,6 +16,7 @@ mod provider;
 mod rds;
 mod sight;
 pub mod signature;
+mod slb;
 mod wire;
 
 pub use actions::{Action, Need, actions};
@@ -27,4 +28,5 @@ pub use params::Params;
 pub use product::Product;
 pub use provider::{register, register_apsara};
 pub use rds::{KeepBackups, Period, RdsConfig, Subscription};
+pub use slb::SlbConfig;
 pub use wire::Flavour;
