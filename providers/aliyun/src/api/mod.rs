@@ -38,7 +38,7 @@ struct Inner {
 
 impl Api {
     /// The public cloud.
-    pub(crate) fn public(config: &AliyunConfig, credentials: &Credentials) -> Result<Self> {
+    pub fn public(config: &AliyunConfig, credentials: &Credentials) -> Result<Self> {
         let (source, mut roles) = match Source::of_secret(credentials)? {
             Some(source) => (source, Vec::new()),
             None => Source::without_secret(config)?,
@@ -49,7 +49,7 @@ impl Api {
     }
 
     /// An Apsara Stack.
-    pub(crate) fn apsara(config: &ApsaraConfig, credentials: &Credentials) -> Result<Self> {
+    pub fn apsara(config: &ApsaraConfig, credentials: &Credentials) -> Result<Self> {
         let source = Source::of_secret(credentials)?.ok_or_else(|| {
             let message = "no credentials: spec.apsara needs a Secret with accessKeyId and accessKeySecret";
             Error::new(ErrorKind::Unauthenticated, "apsara.credentials", message)
