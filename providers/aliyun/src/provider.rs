@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use mooring_provider::{Credentials, DynAdapter, Kind, Provider, ProviderInfo, Registration, Result};
 
-use crate::{api::Api, apsara::ApsaraConfig, config::AliyunConfig};
+use crate::{
+    api::Api,
+    apsara::ApsaraConfig,
+    config::AliyunConfig,
+    rds::{Rds, RdsConfig},
+    slb::{Slb, SlbConfig},
+};
 
 /// Makes the public cloud known as `aliyun`.
 pub fn register() -> Registration {
@@ -24,11 +30,13 @@ pub fn register_apsara() -> Registration {
 }
 
 fn aliyun(config: &AliyunConfig, credentials: &Credentials) -> Result<Arc<dyn Provider>> {
-    Ok(Arc::new(Account::new(Api::public(config, credentials)?)))
+    let api = Api::public(config, credentials)?;
+    Ok(Arc::new(Account::new(api, &config.rds, &config.slb)))
 }
 
 fn apsara(config: &ApsaraConfig, credentials: &Credentials) -> Result<Arc<dyn Provider>> {
-    Ok(Arc::new(Account::new(Api::apsara(config, credentials)?)))
+    let api = Api::apsara(config, credentials)?;
+    Ok(Arc::new(Account::new(api, &config.rds, &config.slb)))
 }
 
 /// The adapters of one account in one region.
@@ -39,8 +47,11 @@ struct Account {
 }
 
 impl Account {
-    fn new(api: Api) -> Self {
-        let adapters: [Arc<dyn DynAdapter>; 0] = [];
+    fn new(api: Api, rds: &RdsConfig, slb: &SlbConfig) -> Self {
+        let adapters: [Arc<dyn DynAdapter>; 2] = [
+            Arc::new(Rds::new(api.clone(), rds.clone())),
+            Arc::new(Slb::new(api.clone(), slb.clone())),
+        ];
         Self {
             api,
             adapters: adapters.into_iter().map(|adapter| (adapter.kind(), adapter)).collect(),

@@ -36,10 +36,10 @@ const fn versions(engine: Engine) -> &'static [(&'static str, &'static str)] {
         ],
         Engine::Mariadb => &[("10.6", "10.6"), ("10.3", "10.3")],
         Engine::Sqlserver => &[
-            ("2022", "2022_std"),
-            ("2019", "2019_std"),
-            ("2017", "2017_std"),
-            ("2016", "2016_std"),
+            ("2022", "2022_std_ha"),
+            ("2019", "2019_std_ha"),
+            ("2017", "2017_std_ha"),
+            ("2016", "2016_std_ha"),
         ],
         Engine::PolardbMysql | Engine::PolardbPostgresql => &[],
     }

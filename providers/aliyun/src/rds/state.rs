@@ -27,7 +27,7 @@ const DAY: u64 = 86_400;
 
 /// An instance with its parts.
 #[derive(Debug, Clone)]
-pub struct State {
+pub(crate) struct State {
     pub(super) id: ExternalId,
     pub(super) tags: Tags,
     pub(super) is: Attribute,

@@ -17,8 +17,6 @@ pub(super) struct Created {
 pub(super) struct Instances {
     #[serde(rename = "Items", default)]
     pub(super) items: InstanceList,
-    #[serde(rename = "NextToken", default)]
-    pub(super) next: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

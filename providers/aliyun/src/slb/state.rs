@@ -22,7 +22,7 @@ pub(super) enum Kind {
 
 /// A balancer with its parts, or what is left of one.
 #[derive(Debug, Clone)]
-pub struct State {
+pub(crate) struct State {
     pub(super) id: ExternalId,
     pub(super) kind: Kind,
     pub(super) tags: Tags,
