@@ -1,6 +1,7 @@
 //! Alibaba Cloud and its private flavour, Apsara Stack.
 
 mod actions;
+mod again;
 mod api;
 mod apsara;
 mod config;
@@ -8,10 +9,13 @@ mod contract;
 mod credentials;
 mod endpoint;
 mod errors;
+mod monitor;
 mod params;
 mod product;
 mod provider;
 pub mod signature;
+mod tags;
+mod vpc;
 mod wire;
 
 pub use actions::{Action, Need, actions};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use mooring_provider::{Credentials, DynAdapter, Kind, Provider, ProviderInfo, Registration, Result};
 
-use crate::{api::Api, apsara::ApsaraConfig, config::AliyunConfig};
+use crate::{api::Api, apsara::ApsaraConfig, config::AliyunConfig, monitor::Monitor, vpc::Vpc};
 
 /// Makes the public cloud known as `aliyun`.
 pub fn register() -> Registration {
@@ -40,7 +40,7 @@ struct Account {
 
 impl Account {
     fn new(api: Api) -> Self {
-        let adapters: [Arc<dyn DynAdapter>; 0] = [];
+        let adapters: [Arc<dyn DynAdapter>; _] = [Arc::new(Vpc::new(api.clone())), Arc::new(Monitor::new(api.clone()))];
         Self {
             api,
             adapters: adapters.into_iter().map(|adapter| (adapter.kind(), adapter)).collect(),
