@@ -1,0 +1,4 @@
+use crate::{context::Context, refusal::Answer};
+pub(crate) fn call(_: &mut Context<'_>) -> Option<Answer> {
+    None
+}
