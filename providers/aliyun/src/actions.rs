@@ -1,6 +1,6 @@
 //! The Actions that are used, and what for: what a RAM policy has to allow.
 
-use crate::product::Product;
+use crate::{monitor, product::Product, vpc};
 
 /// What an Action is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +45,7 @@ const CLIENT: &[Used] = &[
 
 /// Every Action that is used on the public cloud, sorted.
 pub fn actions() -> Vec<Action> {
-    let mut all: Vec<_> = [CLIENT]
+    let mut all: Vec<_> = [CLIENT, monitor::ACTIONS, vpc::ACTIONS]
         .concat()
         .into_iter()
         .map(|(product, name, need)| Action { product, name, need })

@@ -1,6 +1,7 @@
 //! Alibaba Cloud and its private flavour, Apsara Stack.
 
 mod actions;
+mod again;
 mod api;
 mod apsara;
 mod config;
@@ -9,6 +10,7 @@ mod credentials;
 mod endpoint;
 mod errors;
 mod marks;
+mod monitor;
 mod params;
 mod place;
 mod product;
@@ -17,6 +19,8 @@ mod rds;
 mod sight;
 pub mod signature;
 mod slb;
+mod tags;
+mod vpc;
 mod wire;
 
 pub use actions::{Action, Need, actions};

@@ -9,8 +9,10 @@ use crate::{
     api::Api,
     apsara::ApsaraConfig,
     config::AliyunConfig,
+    monitor::Monitor,
     rds::{Rds, RdsConfig},
     slb::{Slb, SlbConfig},
+    vpc::Vpc,
 };
 
 /// Makes the public cloud known as `aliyun`.
@@ -48,9 +50,11 @@ struct Account {
 
 impl Account {
     fn new(api: Api, rds: &RdsConfig, slb: &SlbConfig) -> Self {
-        let adapters: [Arc<dyn DynAdapter>; 2] = [
+        let adapters: [Arc<dyn DynAdapter>; _] = [
+            Arc::new(Vpc::new(api.clone())),
             Arc::new(Rds::new(api.clone(), rds.clone())),
             Arc::new(Slb::new(api.clone(), slb.clone())),
+            Arc::new(Monitor::new(api.clone())),
         ];
         Self {
             api,

@@ -66,10 +66,6 @@ pub(crate) fn actions(product: &str) -> Option<&'static BTreeMap<String, Action>
     CONTRACT.get(product).map(|product| &product.actions)
 }
 
-pub(crate) fn products() -> impl Iterator<Item = (&'static str, &'static Product)> {
-    CONTRACT.iter().map(|(name, product)| (name.as_str(), product))
-}
-
 /// Common parameters of the RPC style, and `RegionId`, which the old SDK sends with every call.
 const COMMON: [&str; 12] = [
     "Action",

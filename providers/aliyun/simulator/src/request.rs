@@ -105,7 +105,8 @@ impl Request {
         let segments: Vec<_> = self.path.split('/').filter(|part| !part.is_empty()).collect();
         for (action, contract) in contract::actions("Sls").into_iter().flatten() {
             let wants_project = contract.params.values().any(|is| is.place == contract::Place::Host);
-            let at_root = segments.is_empty() && project.is_some() != wants_project;
+            // A project may be created at the host that it will have.
+            let at_root = segments.is_empty() && project.is_some() != wants_project && self.method != "POST";
             if contract.method != self.method || at_root {
                 continue;
             }

@@ -164,9 +164,4 @@ impl Resource {
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Json>) {
         self.attrs.insert(name.into(), value.into());
     }
-
-    /// The last part of its id.
-    pub(crate) fn tail(&self) -> &str {
-        self.id.rsplit_once('/').map_or(&self.id, |(_, tail)| tail)
-    }
 }

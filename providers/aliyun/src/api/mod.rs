@@ -161,6 +161,8 @@ struct Identity {
 
 fn read<T: DeserializeOwned>(operation: &'static str, reply: Reply<Json>) -> Result<Reply<T>> {
     let request_id = reply.request_id;
+    let mut value = reply.value;
+    drop_nulls(&mut value);
     // serde's message may quote a value.
     let value = T::deserialize(value).map_err(|_| {
         let message = "the answer has not the members that were expected";
