@@ -1,7 +1,6 @@
 //! Alibaba Cloud and its private flavour, Apsara Stack.
 
 mod actions;
-mod again;
 mod api;
 mod apsara;
 mod config;
@@ -9,12 +8,13 @@ mod contract;
 mod credentials;
 mod endpoint;
 mod errors;
+mod marks;
 mod monitor;
 mod params;
 mod product;
 mod provider;
+mod sight;
 pub mod signature;
-mod tags;
 mod vpc;
 mod wire;
 
