@@ -1,7 +1,6 @@
 //! Alibaba Cloud and its private flavour, Apsara Stack.
 
 mod actions;
-mod again;
 mod api;
 mod apsara;
 mod config;
@@ -19,7 +18,6 @@ mod rds;
 mod sight;
 pub mod signature;
 mod slb;
-mod tags;
 mod vpc;
 mod wire;
 

@@ -102,12 +102,18 @@ pub(crate) fn check(operation: &'static str, common: &Common) -> Result<()> {
             return bad(name, "is too long or empty; a tag's name has 1 to 64 characters");
         }
         if value.len() > LONGEST_VALUE || value.contains("://") {
-            return bad(name, "has a value that no tag may have; use up to 128 characters and no address");
+            return bad(
+                name,
+                "has a value that no tag may have; use up to 128 characters and no address",
+            );
         }
     }
     let most = MOST_TAGS - 7;
     if common.tags.len() > most {
-        let message = format!("tags: there are {}; a resource takes {most} beside our own", common.tags.len());
+        let message = format!(
+            "tags: there are {}; a resource takes {most} beside our own",
+            common.tags.len()
+        );
         return Err(Error::new(ErrorKind::InvalidSpec, operation, message));
     }
     Ok(())

@@ -18,7 +18,12 @@ pub(crate) fn one_of<S: Clone>(
 
 /// The same error once more, for each of those who asked together.
 pub(crate) fn again(error: &Error) -> Error {
-    let mut again = Error::new(error.kind(), error.operation(), error.message());
+    retold(error, error.message())
+}
+
+/// The same error in other words.
+pub(crate) fn retold(error: &Error, message: impl Into<String>) -> Error {
+    let mut again = Error::new(error.kind(), error.operation(), message);
     if let Some(code) = error.code() {
         again = again.with_code(code);
     }

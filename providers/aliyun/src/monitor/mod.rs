@@ -25,10 +25,10 @@ use serde::Deserialize;
 
 use crate::{
     actions::{Need, Used},
-    again::again,
     api::Api,
+    marks::{self, Tags},
     product::Product,
-    tags,
+    sight::{again, one_of},
 };
 use rule::{Rule, label, labels};
 use wire::Found;
@@ -101,12 +101,8 @@ fn declared(spec: &spec::Monitor, set: &str) -> Result<Vec<Rule>> {
 }
 
 /// The labels of a set's rules: its owner's, and the declared tags, so that who is woken sees them.
-fn labels_of(claim: &Claim, common: &Common) -> BTreeMap<String, String> {
-    let owner = claim.owner.tags();
-    let owner = owner.iter().map(|(name, value)| (*name, value.as_str()));
-    let mut all = labels(common.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    all.extend(labels(owner));
-    all
+fn labels_of(claim: &Claim, common: &Common) -> Tags {
+    labels(&marks::all(&claim.owner, common, []))
 }
 
 fn rule_id(set: &str, place: usize) -> String {
@@ -211,7 +207,7 @@ impl Adapter for Monitor {
     }
 
     fn validate(&self, spec: &spec::Monitor) -> Result<()> {
-        tags::validate(&spec.common, "monitor.validate")?;
+        marks::check("monitor.validate", &spec.common)?;
         declared(spec, "")?;
         if spec.alarms.is_empty() || spec.alarms.len() > MOST {
             return Err(refused(format!(
@@ -275,11 +271,7 @@ impl Adapter for Monitor {
                 let every = every.as_ref().map_err(again)?;
                 let ours = |state: &&State| state.carries(tag::IDENTITY, claim.owner.identity.as_str());
                 let found: Vec<_> = every.values().filter(ours).collect();
-                Ok(match found.as_slice() {
-                    [] => Sighting::Absent,
-                    [one] => Sighting::One((*one).clone()),
-                    several => Sighting::Several(several.iter().map(|state| ExternalId::new(&state.id)).collect()),
-                })
+                Ok(one_of(&found, |_| false, |state| ExternalId::new(&state.id)))
             }
         };
         claims.iter().map(sight).collect()
@@ -309,12 +301,7 @@ impl Adapter for Monitor {
             .map(|(place, found)| (*place, found.rule.clone()))
             .collect();
         drift.compare("alarms", Change::Enforced, &wanted, &found);
-        let wanted = labels(
-            spec.common
-                .tags
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        );
+        let wanted = labels(&spec.common.tags);
         let whole = |found: &Found| wanted.iter().all(|(name, value)| found.labels.get(name) == Some(value));
         drift.compare("tags", Change::Enforced, &true, &state.rules.values().all(whole));
         drift
@@ -363,9 +350,8 @@ impl Adapter for Monitor {
                 return Err(Error::new(ErrorKind::NotOwned, "monitor.adopt", message));
             };
             let mut with = found.labels.clone();
-            with.extend(labels(
-                claim.owner.tags().iter().map(|(name, value)| (*name, value.as_str())),
-            ));
+            with.retain(|name, _| !name.starts_with(rule::OURS));
+            with.extend(labels(&marks::of_owner(&claim.owner)));
             receipt = wire::put(&self.api, "monitor.adopt", &found.id, rule, &with).await?;
         }
         Ok(receipt)

@@ -1,12 +1,12 @@
 //! One alarm as a rule of Cloud Monitor.
 
-use std::collections::BTreeMap;
-
 use mooring_provider::{
     Kind,
     spec::{Alarm, Metric, Severity, Target},
 };
 use serde::Serialize;
+
+use crate::marks::Tags;
 
 /// A rule, as far as it is declared. Whether it is switched on is not part of it: who mutes an alarm at night has
 /// his reasons.
@@ -151,8 +151,18 @@ pub(super) fn label(tag: &str) -> String {
 }
 
 /// The labels of these tags.
-pub(super) fn labels<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
-    tags.into_iter()
-        .map(|(name, value)| (label(name), value.to_owned()))
-        .collect()
+pub(super) fn labels(tags: &Tags) -> Tags {
+    tags.iter().map(|(name, value)| (label(name), value.clone())).collect()
+}
+
+/// What all labels of ours begin with.
+pub(super) const OURS: &str = "mooring_dev_";
+
+/// The tags of ours that stand in labels.
+pub(super) fn tags(labels: &Tags) -> Tags {
+    let ours = |(name, value): (&String, &String)| {
+        let rest = name.strip_prefix(OURS)?.replace('_', "-");
+        Some((format!("mooring.dev/{rest}"), value.clone()))
+    };
+    labels.iter().filter_map(ours).collect()
 }

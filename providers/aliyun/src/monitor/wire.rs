@@ -6,12 +6,14 @@ use mooring_provider::{Error, ErrorKind, Owner, Receipt, Result};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::rule::{ABOVE, BELOW, Level, Rule, label};
+use super::rule::{ABOVE, BELOW, Level, Rule, tags};
 use crate::{
     api::{Api, Call, Nothing},
     errors::is_not_found,
+    marks::{self, Tags},
     params::Params,
     product::Product,
+    sight::retold,
 };
 
 const OBSERVE: &str = "monitor.observe";
@@ -22,7 +24,7 @@ const PAGE: usize = 100;
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(super) id: String,
-    pub(super) labels: BTreeMap<String, String>,
+    pub(super) labels: Tags,
     /// What it says; `None` when it says what no rule of ours does.
     pub(super) rule: Option<Rule>,
 }
@@ -30,7 +32,7 @@ pub(crate) struct Found {
 impl Found {
     /// The owner that its labels name in full.
     pub(super) fn owner(&self) -> Option<Owner> {
-        Owner::from_tags(|tag| self.labels.get(&label(tag)).map(String::as_str))
+        marks::owner(&tags(&self.labels))
     }
 }
 
@@ -189,13 +191,7 @@ async fn pages(api: &Api, params: Params) -> Result<Vec<Found>> {
 }
 
 /// Makes a rule, or makes it so: the whole of it is said, so it may be said again.
-pub(super) async fn put(
-    api: &Api,
-    operation: &'static str,
-    id: &str,
-    rule: &Rule,
-    labels: &BTreeMap<String, String>,
-) -> Result<Receipt> {
+pub(super) async fn put(api: &Api, operation: &'static str, id: &str, rule: &Rule, labels: &Tags) -> Result<Receipt> {
     let level = format!("Escalations.{}", rule.level.as_str());
     let mut params = Params::new()
         .set("RuleId", id)
@@ -219,7 +215,13 @@ pub(super) async fn put(
         params = params.member("Labels", n + 1, [("Key", key), ("Value", value)]);
     }
     let call = Call::write(Product::Cms, "PutResourceMetricRule", operation, params).idempotent();
-    Ok(api.rpc::<Nothing>(call).await?.receipt())
+    match api.rpc::<Nothing>(call).await {
+        Err(error) if is_not_found(Product::Cms, &error) => {
+            let fix = format!("are all of its groups of contacts there: {}?", rule.contacts.join(", "));
+            Err(retold(&error, format!("{}; {fix}", error.message())))
+        }
+        reply => Ok(reply?.receipt()),
+    }
 }
 
 /// Removes rules. One that is gone already is as good.

@@ -23,10 +23,10 @@ use mooring_provider::{
 
 use crate::{
     actions::{Need, Used},
-    again::again,
     api::Api,
+    marks,
     product::Product,
-    tags,
+    sight::again,
 };
 use cidr::Cidr;
 use read::State;
@@ -43,8 +43,10 @@ pub(crate) const ACTIONS: &[Used] = &[
     (Product::Vpc, "CreateVpc", Need::Create),
     (Product::Vpc, "CreateVSwitch", Need::Create),
     (Product::Vpc, "TagResources", Need::Create),
+    (Product::Vpc, "UnTagResources", Need::Create),
     (Product::Ecs, "CreateSecurityGroup", Need::Create),
     (Product::Ecs, "TagResources", Need::Create),
+    (Product::Ecs, "UntagResources", Need::Create),
     (Product::Vpc, "DeleteVpc", Need::Destroy),
     (Product::Vpc, "DeleteVSwitch", Need::Destroy),
     (Product::Ecs, "DeleteSecurityGroup", Need::Destroy),
@@ -114,7 +116,7 @@ impl Adapter for Vpc {
                 format!("vpc options.{option}: networks have no options; remove it"),
             );
         }
-        tags::validate(&spec.common, "vpc.validate")?;
+        marks::check("vpc.validate", &spec.common)?;
         if let Some(shared) = &spec.shared {
             return match (&shared.id, &spec.cidr) {
                 (None, _) => refuse(
@@ -233,7 +235,7 @@ impl Adapter for Vpc {
             &true,
             &(state.own_groups().count() > 0),
         );
-        let found = state.vpc.tags.of_wanted(&spec.common.tags);
+        let found = marks::extra(&state.vpc.tags);
         drift.compare("tags", Change::Enforced, &spec.common.tags, &found);
         drift
     }
@@ -277,7 +279,10 @@ impl Adapter for Vpc {
                 }
             }
             Some("securityGroup") => self.create_group(claim, state, spec).await,
-            Some("tags") => self.tag(state, &tags::all(claim, &spec.common)).await,
+            Some("tags") => {
+                let (set, remove) = marks::difference(&spec.common, &state.vpc.tags);
+                self.tag(state, &set, &remove).await
+            }
             _ => Ok(Receipt::default()),
         }
     }
@@ -287,8 +292,8 @@ impl Adapter for Vpc {
     }
 
     async fn adopt(&self, claim: &Claim, state: &State) -> Result<Receipt> {
-        let owner = claim.owner.tags().map(|(key, value)| (key.to_owned(), value));
-        self.tag(state, &owner).await
+        let owner = marks::of_owner(&claim.owner);
+        self.tag(state, &owner, &marks::stale(&state.vpc.tags, &owner)).await
     }
 
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {
@@ -296,7 +301,7 @@ impl Adapter for Vpc {
         let owned = found.into_iter().filter_map(|vpc| {
             Some(Owned {
                 id: ExternalId::new(&vpc.vpc_id),
-                owner: vpc.tags.owner()?,
+                owner: marks::owner(&vpc.tags)?,
                 phase: match vpc.status.as_str() {
                     "Available" => Phase::Ready,
                     status => Phase::Busy(format!("{} is {status}", vpc.vpc_id)),

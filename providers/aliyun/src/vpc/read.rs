@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join;
 use mooring_provider::{Error, ErrorKind, Owner, Result, tag};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::{
     api::{Api, Call},
+    marks::{self, Tags},
     params::Params,
     product::Product,
-    tags::Tags,
 };
 
 const OBSERVE: &str = "vpc.observe";
@@ -35,7 +35,7 @@ pub(super) struct Vpc {
     pub(super) cidr_block: String,
     #[serde(default)]
     pub(super) resource_group_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "listed")]
     pub(super) tags: Tags,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct VSwitch {
     pub(super) cidr: String,
     #[serde(rename = "Status")]
     pub(super) status: String,
-    #[serde(rename = "Tags", default)]
+    #[serde(rename = "Tags", default, deserialize_with = "listed")]
     pub(super) tags: Tags,
 }
 
@@ -57,14 +57,14 @@ pub(super) struct VSwitch {
 pub(super) struct Group {
     #[serde(rename = "SecurityGroupId")]
     pub(super) id: String,
-    #[serde(rename = "Tags", default)]
+    #[serde(rename = "Tags", default, deserialize_with = "listed")]
     pub(super) tags: Tags,
 }
 
 impl State {
     /// The owner that the tags of the network name.
     pub(super) fn owner(&self) -> Option<Owner> {
-        self.vpc.tags.owner()
+        marks::owner(&self.vpc.tags)
     }
 
     /// Whether a part was made with the network: its tags name the same identity.
@@ -153,6 +153,26 @@ struct Zone {
     id: String,
 }
 
+/// `{"Tag": [{"Key", "Value"}]}`, or `TagKey` and `TagValue`.
+#[derive(Deserialize)]
+struct TagList {
+    #[serde(rename = "Tag", default)]
+    list: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+struct Tag {
+    #[serde(rename = "Key", alias = "TagKey")]
+    key: String,
+    #[serde(rename = "Value", alias = "TagValue", default)]
+    value: String,
+}
+
+fn listed<'de, D: Deserializer<'de>>(from: D) -> Result<Tags, D::Error> {
+    let tags = TagList::deserialize(from)?.list.into_iter();
+    Ok(tags.map(|tag| (tag.key, tag.value)).collect())
+}
+
 /// The networks of these ids, as many as fit into one call. One that is not answered does not exist.
 pub(super) async fn by_ids(api: &Api, ids: &[&str]) -> Result<Vec<Vpc>> {
     all_vpcs(api, Params::new().set("VpcId", ids.join(","))).await
@@ -163,7 +183,7 @@ pub(super) async fn by_tag(api: &Api, key: &str, value: &str) -> Result<Vec<Vpc>
     let found = all_vpcs(api, Params::new().tags([(key, value)])).await?;
     Ok(found
         .into_iter()
-        .filter(|vpc| vpc.tags.get(key) == Some(value))
+        .filter(|vpc| vpc.tags.get(key).map(String::as_str) == Some(value))
         .collect())
 }
 

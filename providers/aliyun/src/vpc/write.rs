@@ -9,12 +9,12 @@ use super::{
     read::{self, State},
 };
 use crate::{
-    again::retold,
     api::{Call, Nothing},
     errors::is_not_found,
+    marks::{self, Tags},
     params::Params,
     product::Product,
-    tags,
+    sight::retold,
 };
 
 /// From so many networks on, people are told that the quota is near: an account has ten to begin with.
@@ -63,7 +63,7 @@ impl Vpc {
             .maybe("CidrBlock", spec.cidr.as_deref())
             .set("VpcName", &claim.name)
             .maybe("ResourceGroupId", spec.common.resource_group.as_deref())
-            .tags(tags::all(claim, &spec.common))
+            .tags(marks::all(&claim.owner, &spec.common, []))
             .set("ClientToken", claim.token());
         let call = Call::write(Product::Vpc, "CreateVpc", "vpc.create", params).idempotent();
         let reply = self.api.rpc::<NewVpc>(call).await.map_err(|error| match error.kind() {
@@ -112,7 +112,7 @@ impl Vpc {
             .set("ZoneId", zone)
             .set("CidrBlock", range)
             .set("VSwitchName", &claim.name)
-            .tags(tags::all(claim, &spec.common));
+            .tags(marks::all(&claim.owner, &spec.common, []));
         let call = Call::write(Product::Vpc, "CreateVSwitch", "vpc.update", params);
         match self.api.rpc::<Nothing>(call).await {
             Err(error)
@@ -133,35 +133,41 @@ impl Vpc {
             .set("VpcId", &state.vpc.vpc_id)
             .set("SecurityGroupName", &claim.name)
             .maybe("ResourceGroupId", spec.common.resource_group.as_deref())
-            .tags(tags::all(claim, &spec.common))
+            .tags(marks::all(&claim.owner, &spec.common, []))
             .set("ClientToken", format!("{}-sg", claim.token()));
         let call = Call::write(Product::Ecs, "CreateSecurityGroup", "vpc.update", params).idempotent();
         Ok(self.api.rpc::<Nothing>(call).await?.receipt())
     }
 
-    /// Tags the parts and, last of all, the network: as long as it is not tagged so, not all is done.
-    pub(super) async fn tag(&self, state: &State, tags: &[(String, String)]) -> Result<Receipt> {
+    /// Sets and removes tags of the parts and, last of all, of the network: as long as it is not tagged so, not all
+    /// is done.
+    pub(super) async fn tag(&self, state: &State, set: &Tags, remove: &[String]) -> Result<Receipt> {
         let groups: Vec<_> = state.own_groups().map(|group| &group.id).collect();
-        if !groups.is_empty() {
-            let params = Params::new()
-                .set("ResourceType", "securitygroup")
-                .list("ResourceId", groups)
-                .tags(tags.to_vec());
-            let call = Call::write(Product::Ecs, "TagResources", "vpc.update", params).idempotent();
-            self.api.rpc::<Nothing>(call).await?;
-        }
         let vswitches: Vec<_> = state.own_vswitches().map(|vswitch| &vswitch.id).collect();
         let mut receipt = Receipt::default();
-        for (kind, ids) in [("VSWITCH", vswitches), ("VPC", vec![&state.vpc.vpc_id])] {
+        for (product, kind, ids) in [
+            (Product::Ecs, "securitygroup", groups),
+            (Product::Vpc, "VSWITCH", vswitches),
+            (Product::Vpc, "VPC", vec![&state.vpc.vpc_id]),
+        ] {
             if ids.is_empty() {
                 continue;
             }
-            let params = Params::new()
-                .set("ResourceType", kind)
-                .list("ResourceId", ids)
-                .tags(tags.to_vec());
-            let call = Call::write(Product::Vpc, "TagResources", "vpc.update", params).idempotent();
-            receipt = self.api.rpc::<Nothing>(call).await?.receipt();
+            let params = Params::new().set("ResourceType", kind).list("ResourceId", ids);
+            if !set.is_empty() {
+                let params = params.clone().tags(set);
+                let call = Call::write(product, "TagResources", "vpc.update", params).idempotent();
+                receipt = self.api.rpc::<Nothing>(call).await?.receipt();
+            }
+            if !remove.is_empty() {
+                let action = if product == Product::Ecs {
+                    "UntagResources"
+                } else {
+                    "UnTagResources"
+                };
+                let call = Call::write(product, action, "vpc.update", params.list("TagKey", remove)).idempotent();
+                receipt = self.api.rpc::<Nothing>(call).await?.receipt();
+            }
         }
         Ok(receipt)
     }
