@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{AssumeRole, Scheme, check_endpoints, check_region, check_role, invalid, read},
+    log::LogConfig,
     rds::RdsConfig,
     slb::SlbConfig,
 };
@@ -54,6 +55,9 @@ pub struct ApsaraConfig {
     /// How balancers are bought.
     #[serde(default)]
     pub slb: SlbConfig,
+    /// How lines of logs are collected.
+    #[serde(default)]
+    pub log: LogConfig,
     /// How the APIs are reached; a stack's own certificate authority belongs into its `caBundle`.
     #[serde(default)]
     pub http: HttpConfig,

@@ -7,7 +7,7 @@ use mooring_provider_http::{HttpConfig, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{product::Product, rds::RdsConfig, slb::SlbConfig};
+use crate::{log::LogConfig, product::Product, rds::RdsConfig, slb::SlbConfig};
 
 /// An account of Alibaba Cloud in one region.
 ///
@@ -47,6 +47,9 @@ pub struct AliyunConfig {
     /// How balancers are bought.
     #[serde(default)]
     pub slb: SlbConfig,
+    /// How lines of logs are collected.
+    #[serde(default)]
+    pub log: LogConfig,
     /// How the APIs are reached.
     #[serde(default)]
     pub http: HttpConfig,

@@ -9,6 +9,7 @@ use crate::{
     api::Api,
     apsara::ApsaraConfig,
     config::AliyunConfig,
+    log::{Log, LogConfig},
     monitor::Monitor,
     rds::{Rds, RdsConfig},
     slb::{Slb, SlbConfig},
@@ -33,12 +34,12 @@ pub fn register_apsara() -> Registration {
 
 fn aliyun(config: &AliyunConfig, credentials: &Credentials) -> Result<Arc<dyn Provider>> {
     let api = Api::public(config, credentials)?;
-    Ok(Arc::new(Account::new(api, &config.rds, &config.slb)))
+    Ok(Arc::new(Account::new(api, &config.rds, &config.slb, &config.log)))
 }
 
 fn apsara(config: &ApsaraConfig, credentials: &Credentials) -> Result<Arc<dyn Provider>> {
     let api = Api::apsara(config, credentials)?;
-    Ok(Arc::new(Account::new(api, &config.rds, &config.slb)))
+    Ok(Arc::new(Account::new(api, &config.rds, &config.slb, &config.log)))
 }
 
 /// The adapters of one account in one region.
@@ -49,11 +50,12 @@ struct Account {
 }
 
 impl Account {
-    fn new(api: Api, rds: &RdsConfig, slb: &SlbConfig) -> Self {
+    fn new(api: Api, rds: &RdsConfig, slb: &SlbConfig, log: &LogConfig) -> Self {
         let adapters: [Arc<dyn DynAdapter>; _] = [
             Arc::new(Vpc::new(api.clone())),
             Arc::new(Rds::new(api.clone(), rds.clone())),
             Arc::new(Slb::new(api.clone(), slb.clone())),
+            Arc::new(Log::new(api.clone(), log.clone())),
             Arc::new(Monitor::new(api.clone())),
         ];
         Self {
