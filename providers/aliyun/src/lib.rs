@@ -18,7 +18,7 @@ pub mod signature;
 mod vpc;
 mod wire;
 
-pub use actions::{Action, Need, actions};
+pub use actions::{Action, Need, actions, policy};
 pub use api::{Api, Call, Nothing, Reply, SlsCall};
 pub use apsara::ApsaraConfig;
 pub use config::{AliyunConfig, AssumeRole, EndpointNetwork, Oidc, Scheme};

@@ -113,7 +113,8 @@ pub(crate) fn spec(kind: Kind) -> Json {
 /// The same, changed in what can be changed in place.
 pub(crate) fn changed(kind: Kind) -> Json {
     let mut spec = spec(kind);
-    spec["common"]["tags"] = json!({"cost-center": "c43", "tier": "gold"});
+    // One tag goes, and another comes.
+    spec["common"]["tags"] = json!({"tier": "gold"});
     if kind == Kind::Monitor {
         spec["alarms"][0]["threshold"]["value"] = json!(90.5);
         spec["alarms"].as_array_mut().expect("a list").truncate(1);
