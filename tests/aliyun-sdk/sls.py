@@ -17,7 +17,6 @@ def by_log_sdk(version):
     from aliyun.log import IndexConfig, IndexLineConfig, LogClient, LogItem, PutLogsRequest
     from aliyun.log.logexception import LogException
     from aliyun.log.machine_group_detail import MachineGroupDetail
-    from aliyun.log.version import __version__ as _
 
     client = LogClient(f"http://{HOST}", KEY, SECRET, auth_version=version, region=REGION)
 
@@ -36,7 +35,7 @@ def by_log_sdk(version):
     assert got.get_description() == "the shop & co" and got.get_status() == "Normal"
     assert name in [one["projectName"] for one in client.list_project(size=100).get_projects()]
     client.tag_project(name, owner="me", app="shop")
-    tags = {one.tag_key: one.tag_value for page in client.get_project_tags(name) for one in page.resources}
+    tags = {key: value for page in client.get_project_tags(name) for key, value in page.get_tags().items()}
     assert tags == {"owner": "me", "app": "shop"}, tags
     fails("LogStoreNotExist", lambda: client.get_logstore(name, "web"))
     client.create_logstore(name, "web", ttl=30, shard_count=2)
