@@ -66,12 +66,12 @@ def by_log_sdk(version):
     print("ok sls.py aliyun-log-python-sdk", version)
 
 
-def by_product_sdk():
+def by_product_sdk(version):
     from alibabacloud_sls20201230 import models as sls
     from alibabacloud_sls20201230.client import Client
 
-    client = Client(config("acs3", endpoint=HOST, http_proxy=os.environ["SIMULATOR"]))
-    name, store = "shop-product", "web"
+    client = Client(config("acs3", endpoint=HOST, http_proxy=os.environ["SIMULATOR"], signature_version=version))
+    name, store = f"shop-product-{version}", "web"
     client.create_project(sls.CreateProjectRequest(project_name=name, description="the shop"))
     refused("ProjectAlreadyExist", lambda: client.create_project(sls.CreateProjectRequest(project_name=name, description="")), 400)
     assert client.get_project(name, sls.GetProjectRequest()).body.status == "Normal"
@@ -112,9 +112,10 @@ def by_product_sdk():
     client.delete_log_store(name, store)
     client.delete_project(name, sls.DeleteProjectRequest())
     refused("ProjectNotExist", lambda: client.get_project(name, sls.GetProjectRequest()), 404)
-    print("ok sls.py alibabacloud-sls20201230")
+    print("ok sls.py alibabacloud-sls20201230", version)
 
 
 by_log_sdk("v1")
 by_log_sdk("v4")
-by_product_sdk()
+by_product_sdk("v1")
+by_product_sdk("v4")

@@ -65,10 +65,9 @@ fn check(context: &Context<'_>, balancer: &str) -> Answer<()> {
     {
         return bad("AclNotExist", format!("The specified acl {acl} does not exist."));
     }
-    if let Some(certificate) = context.params.text("ServerCertificateId") {
-        if context.find(Kind::Certificate, certificate).is_none() {
-            return bad("CertificateNotExist", "The specified certificate does not exist.");
-        }
+    let certificate = context.params.text("ServerCertificateId");
+    if certificate.is_some_and(|id| context.find(Kind::Certificate, id).is_none()) {
+        return bad("CertificateNotExist", "The specified certificate does not exist.");
     }
     if context.params.text("AclStatus") == Some("on") && context.params.text("AclId").is_none() {
         return Err(Refusal::missing("AclId"));
