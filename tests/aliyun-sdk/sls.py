@@ -17,7 +17,6 @@ def by_log_sdk(version):
     from aliyun.log import IndexConfig, IndexLineConfig, LogClient, LogItem, PutLogsRequest
     from aliyun.log.logexception import LogException
     from aliyun.log.machine_group_detail import MachineGroupDetail
-    from aliyun.log.version import __version__ as _
 
     client = LogClient(f"http://{HOST}", KEY, SECRET, auth_version=version, region=REGION)
 
@@ -36,7 +35,7 @@ def by_log_sdk(version):
     assert got.get_description() == "the shop & co" and got.get_status() == "Normal"
     assert name in [one["projectName"] for one in client.list_project(size=100).get_projects()]
     client.tag_project(name, owner="me", app="shop")
-    tags = {one.tag_key: one.tag_value for page in client.get_project_tags(name) for one in page.resources}
+    tags = {key: value for page in client.get_project_tags(name) for key, value in page.get_tags().items()}
     assert tags == {"owner": "me", "app": "shop"}, tags
     fails("LogStoreNotExist", lambda: client.get_logstore(name, "web"))
     client.create_logstore(name, "web", ttl=30, shard_count=2)
@@ -67,12 +66,12 @@ def by_log_sdk(version):
     print("ok sls.py aliyun-log-python-sdk", version)
 
 
-def by_product_sdk():
+def by_product_sdk(version):
     from alibabacloud_sls20201230 import models as sls
     from alibabacloud_sls20201230.client import Client
 
-    client = Client(config("acs3", endpoint=HOST, http_proxy=os.environ["SIMULATOR"]))
-    name, store = "shop-product", "web"
+    client = Client(config("acs3", endpoint=HOST, http_proxy=os.environ["SIMULATOR"], signature_version=version))
+    name, store = f"shop-product-{version}", "web"
     client.create_project(sls.CreateProjectRequest(project_name=name, description="the shop"))
     refused("ProjectAlreadyExist", lambda: client.create_project(sls.CreateProjectRequest(project_name=name, description="")), 400)
     assert client.get_project(name, sls.GetProjectRequest()).body.status == "Normal"
@@ -113,9 +112,10 @@ def by_product_sdk():
     client.delete_log_store(name, store)
     client.delete_project(name, sls.DeleteProjectRequest())
     refused("ProjectNotExist", lambda: client.get_project(name, sls.GetProjectRequest()), 404)
-    print("ok sls.py alibabacloud-sls20201230")
+    print("ok sls.py alibabacloud-sls20201230", version)
 
 
 by_log_sdk("v1")
 by_log_sdk("v4")
-by_product_sdk()
+by_product_sdk("v1")
+by_product_sdk("v4")

@@ -1,5 +1,7 @@
 //! The Actions that are used, and what for: what a RAM policy has to allow.
 
+use serde_json::{Value as Json, json};
+
 use crate::{monitor, product::Product, vpc};
 
 /// What an Action is needed for.
@@ -29,7 +31,13 @@ pub struct Action {
 impl Action {
     /// As it stands in a RAM policy: `vpc:CreateVpc`.
     pub fn ram(&self) -> String {
-        format!("{}:{}", self.product.ram(), self.name)
+        // These two are called otherwise there.
+        let name = match self.name {
+            "ApplyConfigToMachineGroup" => "ApplyConfigToGroup",
+            "RemoveConfigFromMachineGroup" => "RemoveConfigFromGroup",
+            name => name,
+        };
+        format!("{}:{name}", self.product.ram())
     }
 }
 
@@ -53,6 +61,16 @@ pub fn actions() -> Vec<Action> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// The RAM policy that allows the Actions of these needs and nothing else. What keys may do to begin a session is not
+/// in it: that is said of the role.
+pub fn policy(needs: &[Need]) -> Json {
+    let of = actions()
+        .into_iter()
+        .filter(|action| action.product != Product::Sts && needs.contains(&action.need));
+    let names: Vec<_> = of.map(|action| action.ram()).collect();
+    json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": names, "Resource": "*"}]})
 }
 
 #[cfg(test)]
@@ -94,6 +112,17 @@ mod tests {
                 of.symmetric_difference(&contract)
             );
         }
+    }
+
+    #[test]
+    fn who_may_create_may_not_destroy() {
+        let text = |needs: &[Need]| policy(needs).to_string();
+        let create = text(&[Need::Read, Need::Create, Need::Both]);
+        assert!(
+            create.contains("vpc:CreateVpc") && create.contains("vpc:DescribeVpcs") && !create.contains("DeleteVpc")
+        );
+        let destroy = text(&[Need::Read, Need::Destroy, Need::Both]);
+        assert!(destroy.contains("vpc:DeleteVpc") && !destroy.contains("CreateVpc") && !destroy.contains("sts:"));
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod slb;
 mod vpc;
 mod wire;
 
-pub use actions::{Action, Need, actions};
+pub use actions::{Action, Need, actions, policy};
 pub use api::{Api, Call, Nothing, Reply, SlsCall};
 pub use apsara::ApsaraConfig;
 pub use config::{AliyunConfig, AssumeRole, EndpointNetwork, Oidc, Scheme};

@@ -2,10 +2,13 @@
 
 mod kit;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use kit::Simulated;
-use mooring_provider::{Kind, conformance};
+use mooring_provider::{
+    Kind,
+    conformance::{self, Life, Wish},
+};
 use mooring_provider_aliyun::register;
 
 #[tokio::test(start_paused = true)]
@@ -35,5 +38,52 @@ async fn networks_conform_on_a_slow_cloud() {
         "each call fails after its effect",
     ] {
         assert_eq!(conformance::run_one(&subject, scenario).await, None);
+    }
+}
+
+/// What the kit does not ask: every Action of the table is sent, so each of them passed the contract and the signature.
+#[tokio::test(start_paused = true)]
+async fn a_life_takes_these_calls_and_no_others() {
+    for (kind, products, calls) in [
+        (
+            Kind::Vpc,
+            ["Vpc", "Ecs"].as_slice(),
+            [
+                "CreateSecurityGroup",
+                "CreateVSwitch",
+                "CreateVpc",
+                "DeleteSecurityGroup",
+                "DeleteVSwitch",
+                "DeleteVpc",
+                "DescribeSecurityGroups",
+                "DescribeVSwitches",
+                "DescribeVpcs",
+                "DescribeZones",
+                "TagResources",
+                "UnTagResources",
+                "UntagResources",
+            ]
+            .as_slice(),
+        ),
+        (
+            Kind::Monitor,
+            &["Cms"],
+            &["DeleteMetricRules", "DescribeMetricRuleList", "PutResourceMetricRule"],
+        ),
+    ] {
+        let subject = Simulated::new(kind, |_| (), register()).await;
+        let owner = kit::owner("life");
+        let mut life = Life::new(&subject, subject.adapter.clone(), owner);
+        life.until(Wish::Present).await.expect("it comes up");
+        life.spec = kit::changed(kind);
+        life.until(Wish::Present).await.expect("it is changed");
+        life.until(Wish::Absent).await.expect("it goes");
+        let counts = subject.cloud.counts();
+        let sent: BTreeSet<_> = counts
+            .keys()
+            .filter(|(product, _)| products.contains(&product.as_str()))
+            .map(|(_, action)| action.as_str())
+            .collect();
+        assert_eq!(sent, calls.iter().copied().collect(), "{counts:?}");
     }
 }

@@ -303,3 +303,9 @@ fn fits(kind: &Json, value: &Json, name: &str, strict: bool) -> Result<(), Strin
         (kind, value) => Err(format!("{name} should be {kind}, not {value}")),
     }
 }
+
+/// The shape of an Action's answer.
+pub(crate) fn reply(product: &str, action: &str) -> &'static Json {
+    let known = actions(product).and_then(|actions| actions.get(action)?.resp.as_ref());
+    known.unwrap_or(&Json::Null)
+}

@@ -11,6 +11,7 @@ use crate::{
     marks::{self, Tags},
     params::Params,
     product::Product,
+    wire::Flavour,
 };
 
 const OBSERVE: &str = "vpc.observe";
@@ -43,6 +44,8 @@ pub(super) struct Vpc {
 pub(super) struct VSwitch {
     #[serde(rename = "VSwitchId")]
     pub(super) id: String,
+    #[serde(rename = "VSwitchName", default)]
+    pub(super) name: String,
     #[serde(rename = "ZoneId")]
     pub(super) zone: String,
     #[serde(rename = "CidrBlock")]
@@ -127,6 +130,8 @@ struct Groups {
     security_groups: GroupList,
     #[serde(default)]
     next_token: Option<String>,
+    #[serde(default)]
+    total_count: usize,
 }
 
 #[derive(Deserialize)]
@@ -261,16 +266,19 @@ async fn vswitches(api: &Api, vpc: &str) -> Result<Vec<VSwitch>> {
     Ok(found.into_values().collect())
 }
 
+/// The public cloud pages by tokens and wants nothing else any more; an Apsara Stack's older API knows pages only.
 async fn groups(api: &Api, vpc: &str) -> Result<Vec<Group>> {
     let mut found = BTreeMap::new();
     let mut token: Option<String> = None;
-    loop {
-        let params = Params::new()
-            .set("VpcId", vpc)
-            .set("MaxResults", 100)
-            .maybe("NextToken", token.as_deref());
+    for page in 1.. {
+        let params = Params::new().set("VpcId", vpc);
+        let params = match api.flavour() {
+            Flavour::Public => params.set("MaxResults", PAGE).maybe("NextToken", token.as_deref()),
+            Flavour::Apsara => params.set("PageSize", PAGE).set("PageNumber", page),
+        };
         let call = Call::read(Product::Ecs, "DescribeSecurityGroups", OBSERVE, params);
         let answer = api.rpc::<Groups>(call).await?.value;
+        let count = answer.security_groups.list.len();
         found.extend(
             answer
                 .security_groups
@@ -279,10 +287,15 @@ async fn groups(api: &Api, vpc: &str) -> Result<Vec<Group>> {
                 .map(|group| (group.id.clone(), group)),
         );
         token = answer.next_token.filter(|token| !token.is_empty());
-        if token.is_none() {
-            return Ok(found.into_values().collect());
+        let last = match api.flavour() {
+            Flavour::Public => token.is_none(),
+            Flavour::Apsara => whole(page, count, answer.total_count, found.len())?,
+        };
+        if last {
+            break;
         }
     }
+    Ok(found.into_values().collect())
 }
 
 async fn zones(api: &Api) -> Result<Vec<String>> {

@@ -1,12 +1,12 @@
 //! Making and removing networks and their parts.
 
-use mooring_provider::{Claim, Created, Error, ErrorKind, ExternalId, Receipt, Result, spec};
+use mooring_provider::{Claim, Created, Error, ErrorKind, ExternalId, Receipt, Result, spec, tag};
 use serde::Deserialize;
 
 use super::{
     Vpc,
     cidr::Cidr,
-    read::{self, State},
+    read::{self, State, VSwitch},
 };
 use crate::{
     api::{Call, Nothing},
@@ -91,6 +91,17 @@ impl Vpc {
         spec: &spec::Vpc,
         (n, zone): (usize, &str),
     ) -> Result<Receipt> {
+        let unmarked = |vswitch: &&VSwitch| {
+            vswitch.zone == zone && vswitch.name == claim.name && !vswitch.tags.contains_key(tag::IDENTITY)
+        };
+        if let Some(vswitch) = state.vswitches.iter().find(unmarked) {
+            // Its tags may come later than itself; a second one in the zone would be one too many.
+            let message = format!(
+                "{} has our name and no tags yet; tag or remove it if that stays so",
+                vswitch.id
+            );
+            return Err(Error::new(ErrorKind::Busy, "vpc.update", message));
+        }
         let taken: Vec<_> = state
             .vswitches
             .iter()

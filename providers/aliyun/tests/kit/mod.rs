@@ -1,5 +1,7 @@
 //! The simulated cloud as a subject of the conformance kit, for networks and alarms.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 mod time;
 
 use std::{
@@ -13,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Credentials, DynAdapter, ExternalId, Kind, Owner, Registration,
+    ClusterId, Credentials, DynAdapter, ExternalId, Identity, Key, Kind, Owner, Registration,
     conformance::{Faults, Subject, When},
     tag,
 };
@@ -28,6 +30,15 @@ pub(crate) struct Simulated {
     pub(crate) kind: Kind,
     pub(crate) adapter: Arc<dyn DynAdapter>,
     time: time::Time,
+}
+
+/// An owner.
+pub(crate) fn owner(name: &str) -> Owner {
+    Owner {
+        cluster: ClusterId::new("cluster"),
+        identity: Identity::new(name),
+        key: Key::new("team-a", "shop", "web", "trait"),
+    }
 }
 
 /// The Secret of the simulated account.
@@ -102,7 +113,8 @@ pub(crate) fn spec(kind: Kind) -> Json {
 /// The same, changed in what can be changed in place.
 pub(crate) fn changed(kind: Kind) -> Json {
     let mut spec = spec(kind);
-    spec["common"]["tags"] = json!({"cost-center": "c43", "tier": "gold"});
+    // One tag goes, and another comes.
+    spec["common"]["tags"] = json!({"tier": "gold"});
     if kind == Kind::Monitor {
         spec["alarms"][0]["threshold"]["value"] = json!(90.5);
         spec["alarms"].as_array_mut().expect("a list").truncate(1);

@@ -19,12 +19,13 @@ pub(super) fn verify(request: &Request, authorization: &str, keys: &[AccessKey],
     if request.header("x-log-apiversion") != Some("0.6.0") {
         return bad("InvalidAPIVersion", "x-log-apiversion should be 0.6.0.");
     }
-    // One official client leaves it out where it tags; where lines are written it is needed.
-    match request.header("x-log-bodyrawsize").map(str::parse::<usize>) {
-        None if !request.path.ends_with("/shards/lb") => {}
-        Some(Ok(size)) if request.header("x-log-compresstype").is_some() || size == request.body.len() => {}
-        None => return bad("MissingBodyRawSize", "x-log-bodyrawsize is missing."),
-        Some(_) => return bad("InvalidBodyRawSize", "x-log-bodyrawsize is not the size of the body."),
+    // One official client leaves it out or is wrong about it except where lines are written; there it is needed.
+    if request.path.ends_with("/shards/lb") {
+        match request.header("x-log-bodyrawsize").map(str::parse::<usize>) {
+            Some(Ok(size)) if request.header("x-log-compresstype").is_some() || size == request.body.len() => {}
+            None => return bad("MissingBodyRawSize", "x-log-bodyrawsize is missing."),
+            Some(_) => return bad("InvalidBodyRawSize", "x-log-bodyrawsize is not the size of the body."),
+        }
     }
     match authorization.split_once(' ') {
         Some(("LOG", rest)) => v1(request, rest, keys, world),

@@ -9,14 +9,38 @@ use crate::{
 };
 
 const RULE: [&str; 16] = [
-    "RuleName", "Namespace", "MetricName", "Resources", "ContactGroups", "Period", "Interval", "SilenceTime",
-    "EffectiveInterval", "NoEffectiveInterval", "NoDataPolicy", "Webhook", "EmailSubject", "Escalations", "Labels", "SendOK",
+    "RuleName",
+    "Namespace",
+    "MetricName",
+    "Resources",
+    "ContactGroups",
+    "Period",
+    "Interval",
+    "SilenceTime",
+    "EffectiveInterval",
+    "NoEffectiveInterval",
+    "NoDataPolicy",
+    "Webhook",
+    "EmailSubject",
+    "Escalations",
+    "Labels",
+    "SendOK",
 ];
 const OPERATORS: [&str; 6] = [
-    "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanOrEqualToThreshold", "LessThanThreshold",
-    "NotEqualToThreshold", "EqualToThreshold",
+    "GreaterThanOrEqualToThreshold",
+    "GreaterThanThreshold",
+    "LessThanOrEqualToThreshold",
+    "LessThanThreshold",
+    "NotEqualToThreshold",
+    "EqualToThreshold",
 ];
-const NAMESPACES: [&str; 5] = ["acs_rds_dashboard", "acs_slb_dashboard", "acs_nlb", "acs_ecs_dashboard", "acs_polardb"];
+const NAMESPACES: [&str; 5] = [
+    "acs_rds_dashboard",
+    "acs_slb_dashboard",
+    "acs_nlb",
+    "acs_ecs_dashboard",
+    "acs_polardb",
+];
 
 pub(crate) fn call(context: &mut Context<'_>) -> Option<Answer> {
     let answer = match context.action {
@@ -30,13 +54,22 @@ pub(crate) fn call(context: &mut Context<'_>) -> Option<Answer> {
         "DeleteContact" => delete(context, Kind::Contact, "ContactName", "ContactNotExists"),
         "PutContactGroup" => put_group(context),
         "DescribeContactGroupList" => groups(context),
-        "DeleteContactGroup" => delete(context, Kind::ContactGroup, "ContactGroupName", "ContactGroup.NotExists"),
+        "DeleteContactGroup" => delete(
+            context,
+            Kind::ContactGroup,
+            "ContactGroupName",
+            "ContactGroup.NotExists",
+        ),
         _ => return None,
     };
     Some(answer.map(|mut reply| {
         reply["Success"] = true.into();
         // The list of rules has a number there, everything else a text.
-        reply["Code"] = if context.action == "DescribeMetricRuleList" { 200.into() } else { "200".into() };
+        reply["Code"] = if context.action == "DescribeMetricRuleList" {
+            200.into()
+        } else {
+            "200".into()
+        };
         reply
     }))
 }
@@ -56,31 +89,54 @@ fn put_rule(context: &mut Context<'_>) -> Answer {
         return absent("ResourceNotFound", format!("The namespace {namespace} is not known."));
     }
     let resources = context.params.json("Resources")?.unwrap_or(Json::Null);
-    let listed = resources.as_array().is_some_and(|all| !all.is_empty() && all.iter().all(Json::is_object));
+    let listed = resources
+        .as_array()
+        .is_some_and(|all| !all.is_empty() && all.iter().all(Json::is_object));
     if !listed {
         return Err(Refusal::parameter("Resources", "it should be a JSON list of objects"));
     }
-    let escalations = context.params.0.get("Escalations").and_then(Json::as_object).cloned().unwrap_or_default();
+    let escalations = context
+        .params
+        .0
+        .get("Escalations")
+        .and_then(Json::as_object)
+        .cloned()
+        .unwrap_or_default();
     if escalations.is_empty() {
         return Err(Refusal::missing("Escalations.Critical.Threshold"));
     }
     for (level, escalation) in &escalations {
         let operator = escalation["ComparisonOperator"].as_str().unwrap_or_default();
         if !OPERATORS.contains(&operator) {
-            return Err(Refusal::parameter(&format!("Escalations.{level}.ComparisonOperator"), format!("`{operator}`")));
+            return Err(Refusal::parameter(
+                &format!("Escalations.{level}.ComparisonOperator"),
+                format!("`{operator}`"),
+            ));
         }
-        if escalation["Threshold"].as_str().is_none_or(|text| text.parse::<f64>().is_err()) {
-            return Err(Refusal::parameter(&format!("Escalations.{level}.Threshold"), "it should be a number"));
+        if escalation["Threshold"]
+            .as_str()
+            .is_none_or(|text| text.parse::<f64>().is_err())
+        {
+            return Err(Refusal::parameter(
+                &format!("Escalations.{level}.Threshold"),
+                "it should be a number",
+            ));
         }
     }
     let groups = context.params.commas("ContactGroups");
-    if let Some(lost) = groups.iter().find(|name| context.find(Kind::ContactGroup, &key(context, name)).is_none()) {
+    if let Some(lost) = groups
+        .iter()
+        .find(|name| context.find(Kind::ContactGroup, &key(context, name)).is_none())
+    {
         return absent("ResourceNotFound", format!("The contact group {lost} does not exist."));
     }
     let name = context.params.need("RuleName")?.to_owned();
     let key = key(context, &id);
     let enabled = context.find(Kind::Rule, &key).is_none_or(|is| is.truth("EnableState"));
-    let created = context.world.get(Kind::Rule, &key).map(|is| (is.created, is.visible_from));
+    let created = context
+        .world
+        .get(Kind::Rule, &key)
+        .map(|is| (is.created, is.visible_from));
     let mut rule = context.make(Kind::Rule, key, name);
     (rule.created, rule.visible_from) = created.unwrap_or((rule.created, rule.visible_from));
     rule.attrs = context.params.pick(&RULE);
@@ -95,8 +151,13 @@ fn rules(context: &Context<'_>) -> Answer {
     let mut all = Vec::new();
     for is in context.seen(Kind::Rule) {
         let listed = ids.is_empty() || ids.contains(&is.text("RuleId"));
-        let named = context.params.text("RuleName").is_none_or(|name| is.name.contains(name));
-        let fits = ["Namespace", "MetricName"].iter().all(|name| context.wants(name, is.text(name)));
+        let named = context
+            .params
+            .text("RuleName")
+            .is_none_or(|name| is.name.contains(name));
+        let fits = ["Namespace", "MetricName"]
+            .iter()
+            .all(|name| context.wants(name, is.text(name)));
         if !listed || !named || !fits {
             continue;
         }
@@ -132,7 +193,10 @@ fn wanted(context: &Context<'_>, name: &str) -> Answer<Vec<String>> {
 /// Deletes those that are there; when none is, that is an error.
 fn delete_rules(context: &mut Context<'_>) -> Answer {
     let ids = wanted(context, "Id")?;
-    let known: Vec<_> = ids.into_iter().filter(|id| context.find(Kind::Rule, id).is_some()).collect();
+    let known: Vec<_> = ids
+        .into_iter()
+        .filter(|id| context.find(Kind::Rule, id).is_some())
+        .collect();
     if known.is_empty() {
         return absent("ResourceNotFound", "The specified resource is not found.");
     }
@@ -163,7 +227,10 @@ fn put_contact(context: &mut Context<'_>) -> Answer {
 
 fn contacts(context: &Context<'_>) -> Answer {
     let mut all = Vec::new();
-    for is in context.seen(Kind::Contact).filter(|is| context.wants("ContactName", &is.name)) {
+    for is in context
+        .seen(Kind::Contact)
+        .filter(|is| context.wants("ContactName", &is.name))
+    {
         all.push(json!({"Name": is.name, "Desc": is.text("Describe"), "Channels": is.attr("Channels"), "CreateTime": is.created}));
     }
     let at = context.page(100, 10)?;
@@ -174,7 +241,10 @@ fn contacts(context: &Context<'_>) -> Answer {
 fn put_group(context: &mut Context<'_>) -> Answer {
     let name = context.params.need("ContactGroupName")?.to_owned();
     let contacts = context.params.texts("ContactNames");
-    if let Some(lost) = contacts.iter().find(|name| context.find(Kind::Contact, &key(context, name)).is_none()) {
+    if let Some(lost) = contacts
+        .iter()
+        .find(|name| context.find(Kind::Contact, &key(context, name)).is_none())
+    {
         return absent("ContactNotExists", format!("The contact {lost} does not exist."));
     }
     let mut group = context.make(Kind::ContactGroup, key(context, &name), name);

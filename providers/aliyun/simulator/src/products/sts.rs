@@ -44,7 +44,10 @@ fn role<'a>(context: &'a Context<'_>) -> Answer<(&'a str, &'a str)> {
 fn assume(context: &mut Context<'_>) -> Answer {
     let (account, name) = role(context)?;
     if account != context.caller.account {
-        return forbidden("NoPermission", "You are not authorized to do this action. You should be authorized by RAM.");
+        return forbidden(
+            "NoPermission",
+            "You are not authorized to do this action. You should be authorized by RAM.",
+        );
     }
     if name.starts_with("missing") {
         return absent("EntityNotExist.Role", format!("The role not exists: {name}."));
@@ -72,14 +75,27 @@ fn credentials(context: &mut Context<'_>) -> Answer {
     let session = context.params.need("RoleSessionName")?.to_owned();
     let good = |letter: char| letter.is_ascii_alphanumeric() || ".@-_=".contains(letter);
     if !(2..=64).contains(&session.len()) || !session.chars().all(good) {
-        return bad("InvalidParameter.RoleSessionName", "The parameter RoleSessionName is wrongly formed.");
+        return bad(
+            "InvalidParameter.RoleSessionName",
+            "The parameter RoleSessionName is wrongly formed.",
+        );
     }
     let seconds = context.params.int("DurationSeconds").unwrap_or(3600);
     if !(900..=43200).contains(&seconds) {
-        return bad("InvalidParameter.DurationSeconds", "The Min/Max value of DurationSeconds is 15min/12hr.");
+        return bad(
+            "InvalidParameter.DurationSeconds",
+            "The Min/Max value of DurationSeconds is 15min/12hr.",
+        );
     }
-    if context.params.text("Policy").is_some_and(|policy| serde_json::from_str::<Json>(policy).is_err()) {
-        return bad("InvalidParameter.PolicyGrammar", "The parameter Policy has not passed grammar check.");
+    if context
+        .params
+        .text("Policy")
+        .is_some_and(|policy| serde_json::from_str::<Json>(policy).is_err())
+    {
+        return bad(
+            "InvalidParameter.PolicyGrammar",
+            "The parameter Policy has not passed grammar check.",
+        );
     }
     let key = format!("STS.{}", context.world.random(24));
     let (secret, token) = (context.world.random(44), context.world.random(120));

@@ -12,8 +12,23 @@ use crate::{
 /// What a configuration says; its name is a part of it.
 fn said(context: &Context<'_>, kind: Kind) -> Answer<Map<String, Json>> {
     let said = match kind {
-        Kind::Config => context.params.0.get("rawBody").and_then(Json::as_object).cloned().unwrap_or_default(),
-        _ => context.params.pick(&["configName", "logSample", "global", "inputs", "processors", "aggregators", "flushers", "task"]),
+        Kind::Config => context
+            .params
+            .0
+            .get("rawBody")
+            .and_then(Json::as_object)
+            .cloned()
+            .unwrap_or_default(),
+        _ => context.params.pick(&[
+            "configName",
+            "logSample",
+            "global",
+            "inputs",
+            "processors",
+            "aggregators",
+            "flushers",
+            "task",
+        ]),
     };
     if said.get("configName").and_then(Json::as_str).is_none_or(str::is_empty) {
         return bad("ParameterInvalid", "configName is missing.");
@@ -26,7 +41,11 @@ pub(super) fn put_config(context: &mut Context<'_>, kind: Kind, new: bool) -> An
     let mut said = said(context, kind)?;
     let name = said["configName"].as_str().unwrap_or_default().to_owned();
     let key = key(context, &name)?;
-    if new && [Kind::Config, Kind::Pipeline].iter().any(|kind| context.find(*kind, &key).is_some()) {
+    if new
+        && [Kind::Config, Kind::Pipeline]
+            .iter()
+            .any(|kind| context.find(*kind, &key).is_some())
+    {
         return bad("ConfigAlreadyExist", format!("config {name} already exist"));
     }
     if !new && part(context, kind, context.params.need("config_name")?)?.name != name {
@@ -63,7 +82,9 @@ pub(super) fn delete_config(context: &mut Context<'_>, kind: Kind) -> Answer {
 }
 
 fn group_ids(context: &Context<'_>, project: &str) -> Vec<String> {
-    let inside = context.seen(Kind::MachineGroup).filter(|is| is.parent.as_deref() == Some(project));
+    let inside = context
+        .seen(Kind::MachineGroup)
+        .filter(|is| is.parent.as_deref() == Some(project));
     inside.map(|is| is.id.clone()).collect()
 }
 
@@ -93,7 +114,13 @@ pub(super) fn put_group(context: &mut Context<'_>, new: bool) -> Answer {
     }
     let mut group = context.make(Kind::MachineGroup, key, name);
     group.parent = Some(parent);
-    group.attrs = context.params.pick(&["groupName", "groupType", "machineIdentifyType", "machineList", "groupAttribute"]);
+    group.attrs = context.params.pick(&[
+        "groupName",
+        "groupType",
+        "machineIdentifyType",
+        "machineList",
+        "groupAttribute",
+    ]);
     group.set("applied", known.unwrap_or_else(|| json!([])));
     context.world.put(group);
     nothing()
@@ -113,14 +140,19 @@ pub(super) fn groups(context: &Context<'_>) -> Answer {
 }
 
 pub(super) fn delete_group(context: &mut Context<'_>) -> Answer {
-    let id = part(context, Kind::MachineGroup, context.params.need("machine_group")?)?.id.clone();
+    let id = part(context, Kind::MachineGroup, context.params.need("machine_group")?)?
+        .id
+        .clone();
     context.world.remove(Kind::MachineGroup, &id);
     nothing()
 }
 
 pub(super) fn machines(context: &Context<'_>) -> Answer {
     let group = part(context, Kind::MachineGroup, context.params.need("machine_group")?)?;
-    let all = group.list("machineList").iter().map(|machine| json!({"ip": machine, "lastHeartbeatTime": context.now / 1000}));
+    let all = group
+        .list("machineList")
+        .iter()
+        .map(|machine| json!({"ip": machine, "lastHeartbeatTime": context.now / 1000}));
     let (some, total) = super::slice(context, all.collect(), 100)?;
     Ok(json!({"count": some.len(), "total": total, "machines": some}))
 }
@@ -128,12 +160,18 @@ pub(super) fn machines(context: &Context<'_>) -> Answer {
 pub(super) fn apply(context: &mut Context<'_>, add: bool) -> Answer {
     let group = part(context, Kind::MachineGroup, context.params.need("machine_group")?);
     let group = group.map_err(|refusal| match refusal.code.as_ref() {
-        "MachineGroupNotExist" => Refusal { code: "GroupNotExist".into(), ..refusal },
+        "MachineGroupNotExist" => Refusal {
+            code: "GroupNotExist".into(),
+            ..refusal
+        },
         _ => refusal,
     })?;
     let (group, name) = (group.id.clone(), context.params.need("config_name")?.to_owned());
     let key = key(context, &name)?;
-    if [Kind::Config, Kind::Pipeline].iter().all(|kind| context.find(*kind, &key).is_none()) {
+    if [Kind::Config, Kind::Pipeline]
+        .iter()
+        .all(|kind| context.find(*kind, &key).is_none())
+    {
         return absent("ConfigNotExist", format!("config {name} does not exist"));
     }
     change_applied(context, &group, |applied| {
@@ -152,8 +190,16 @@ pub(super) fn applied_configs(context: &Context<'_>) -> Answer {
 }
 
 pub(super) fn applied_groups(context: &Context<'_>) -> Answer {
-    let (parent, name) = (project(context)?.id.clone(), context.params.need("config_name")?.to_owned());
-    let groups = context.seen(Kind::MachineGroup).filter(|is| is.parent.as_ref() == Some(&parent));
-    let groups: Vec<_> = groups.filter(|is| is.list("applied").iter().any(|is| *is == name.as_str())).map(|is| &is.name).collect();
+    let (parent, name) = (
+        project(context)?.id.clone(),
+        context.params.need("config_name")?.to_owned(),
+    );
+    let groups = context
+        .seen(Kind::MachineGroup)
+        .filter(|is| is.parent.as_ref() == Some(&parent));
+    let groups: Vec<_> = groups
+        .filter(|is| is.list("applied").iter().any(|is| *is == name.as_str()))
+        .map(|is| &is.name)
+        .collect();
     Ok(json!({"count": groups.len(), "machinegroups": groups}))
 }

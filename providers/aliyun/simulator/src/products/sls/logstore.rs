@@ -10,14 +10,29 @@ use crate::{
 };
 
 const FIELDS: [&str; 12] = [
-    "ttl", "shardCount", "autoSplit", "maxSplitShard", "enable_tracking", "appendMeta", "mode", "telemetryType", "hot_ttl",
-    "infrequentAccessTTL", "encrypt_conf", "resourceGroupId",
+    "ttl",
+    "shardCount",
+    "autoSplit",
+    "maxSplitShard",
+    "enable_tracking",
+    "appendMeta",
+    "mode",
+    "telemetryType",
+    "hot_ttl",
+    "infrequentAccessTTL",
+    "encrypt_conf",
+    "resourceGroupId",
 ];
 
 fn check(context: &Context<'_>) -> Answer<()> {
-    let within = |name: &str, range: std::ops::RangeInclusive<i64>| context.params.int(name).is_none_or(|is| range.contains(&is));
+    let within = |name: &str, range: std::ops::RangeInclusive<i64>| {
+        context.params.int(name).is_none_or(|is| range.contains(&is))
+    };
     if !within("ttl", 1..=3650) || !within("shardCount", 1..=10) || !within("maxSplitShard", 0..=256) {
-        return bad("LogStoreInfoInvalid", "ttl is from 1 to 3650, shardCount from 1 to 10, maxSplitShard up to 256.");
+        return bad(
+            "LogStoreInfoInvalid",
+            "ttl is from 1 to 3650, shardCount from 1 to 10, maxSplitShard up to 256.",
+        );
     }
     if context.params.truth("autoSplit") == Some(true) && context.params.int("maxSplitShard").unwrap_or(0) == 0 {
         return bad("ParameterInvalid", "autoSplit needs maxSplitShard.");
@@ -39,7 +54,12 @@ pub(super) fn create(context: &mut Context<'_>) -> Answer {
     if context.world.get(Kind::Logstore, &key).is_some() {
         return bad("LogStoreAlreadyExist", format!("logstore {name} already exists"));
     }
-    if context.world.inside(Kind::Project, &parent).iter().filter(|(kind, _)| *kind == Kind::Logstore).count()
+    if context
+        .world
+        .inside(Kind::Project, &parent)
+        .iter()
+        .filter(|(kind, _)| *kind == Kind::Logstore)
+        .count()
         >= context.options.quotas.logstores
     {
         return bad("ProjectQuotaExceed", "project logstore quota exceed");
@@ -79,7 +99,11 @@ pub(super) fn update(context: &mut Context<'_>) -> Answer {
     if context.params.need("logstoreName")? != is.name {
         return bad("ParameterInvalid", "logstoreName is not the one of the path.");
     }
-    if context.params.int("shardCount").is_some_and(|count| is.attr("shardCount") != count) {
+    if context
+        .params
+        .int("shardCount")
+        .is_some_and(|count| is.attr("shardCount") != count)
+    {
         return bad("ParameterInvalid", "shardCount cannot be changed here.");
     }
     check(context)?;

@@ -90,7 +90,9 @@ fn part<'a>(context: &'a Context<'_>, kind: Kind, name: &str) -> Answer<&'a Reso
         Kind::MachineGroup => "MachineGroupNotExist",
         _ => "ConfigNotExist",
     };
-    context.find(kind, &key).ok_or_else(|| Refusal::new(404, code, format!("{name} does not exist.")))
+    context
+        .find(kind, &key)
+        .ok_or_else(|| Refusal::new(404, code, format!("{name} does not exist.")))
 }
 
 /// A page of names, by `offset` and `size`.
@@ -98,7 +100,10 @@ fn names(context: &Context<'_>, kind: Kind, filter: &str, list: &str, default: i
     let project = project(context)?.id.clone();
     let wanted = context.params.text(filter).unwrap_or_default();
     let inside = context.seen(kind).filter(|is| is.parent.as_ref() == Some(&project));
-    let all: Vec<_> = inside.map(|is| is.name.as_str()).filter(|name| name.contains(wanted)).collect();
+    let all: Vec<_> = inside
+        .map(|is| is.name.as_str())
+        .filter(|name| name.contains(wanted))
+        .collect();
     let (some, total) = slice(context, all, default)?;
     Ok(json!({"count": some.len(), "total": total, list: some}))
 }
@@ -110,7 +115,13 @@ fn slice<T>(context: &Context<'_>, all: Vec<T>, default: i64) -> Answer<(Vec<T>,
         return bad("ParameterInvalid", "offset is from 0, size from 1 to 500.");
     };
     let total = all.len();
-    Ok((all.into_iter().skip(offset).take(usize::try_from(size).unwrap_or(1)).collect(), total))
+    Ok((
+        all.into_iter()
+            .skip(offset)
+            .take(usize::try_from(size).unwrap_or(1))
+            .collect(),
+        total,
+    ))
 }
 
 /// Whether a name is of small letters, digits and these, and begins and ends with none of these.

@@ -24,7 +24,9 @@ pub(super) fn create(context: &mut Context<'_>) -> Answer {
         return bad("ProjectQuotaExceed", "Project quota exceeds.");
     }
     let mut project = context.make(Kind::Project, &name, &name);
-    project.attrs = context.params.pick(&["description", "resourceGroupId", "dataRedundancyType"]);
+    project.attrs = context
+        .params
+        .pick(&["description", "resourceGroupId", "dataRedundancyType"]);
     project.set("changed", context.now);
     context.world.put(project);
     nothing()
@@ -49,9 +51,17 @@ pub(super) fn get(context: &Context<'_>) -> Answer {
 pub(super) fn list(context: &Context<'_>) -> Answer {
     let wanted = context.params.text("projectName").unwrap_or_default();
     let fits = |is: &&Resource| {
-        is.name.contains(wanted) && context.params.text("resourceGroupId").is_none_or(|id| id == is.text("resourceGroupId"))
+        is.name.contains(wanted)
+            && context
+                .params
+                .text("resourceGroupId")
+                .is_none_or(|id| id == is.text("resourceGroupId"))
     };
-    let all: Vec<_> = context.seen(Kind::Project).filter(fits).map(|is| show(context, is)).collect();
+    let all: Vec<_> = context
+        .seen(Kind::Project)
+        .filter(fits)
+        .map(|is| show(context, is))
+        .collect();
     let (some, total) = super::slice(context, all, 100)?;
     Ok(json!({"count": some.len(), "total": total, "projects": some}))
 }
@@ -89,7 +99,11 @@ fn resources(context: &Context<'_>) -> Answer<(Kind, Vec<String>)> {
         "logstore" => Kind::Logstore,
         other => return bad("ParameterInvalid", format!("The resource type {other} is not valid.")),
     };
-    let ids = context.params.texts("resourceId").into_iter().map(|id| id.replace('#', "/"));
+    let ids = context
+        .params
+        .texts("resourceId")
+        .into_iter()
+        .map(|id| id.replace('#', "/"));
     let ids: Vec<_> = ids.collect();
     let lost = ids.iter().find(|id| context.find(kind, id).is_none());
     match lost {
@@ -101,10 +115,18 @@ fn resources(context: &Context<'_>) -> Answer<(Kind, Vec<String>)> {
 
 pub(super) fn tag(context: &mut Context<'_>) -> Answer {
     let (kind, ids) = resources(context)?;
-    let tags = context.params.list("tags").iter().map(|tag| (tag["key"].as_str(), tag["value"].as_str()));
+    let tags = context
+        .params
+        .list("tags")
+        .iter()
+        .map(|tag| (tag["key"].as_str(), tag["value"].as_str()));
     let tags = tags.map(|(key, value)| (key.unwrap_or_default().to_owned(), value.unwrap_or_default().to_owned()));
     let tags: Vec<_> = tags.collect();
-    if ids.is_empty() || tags.is_empty() || tags.len() > 20 || tags.iter().any(|(key, _)| key.is_empty() || key.len() > 128) {
+    if ids.is_empty()
+        || tags.is_empty()
+        || tags.len() > 20
+        || tags.iter().any(|(key, _)| key.is_empty() || key.len() > 128)
+    {
         return bad("ParameterInvalid", "There should be 1 to 20 tags of 1 to 128 letters.");
     }
     for id in &ids {
@@ -127,7 +149,11 @@ pub(super) fn tags(context: &Context<'_>) -> Answer {
     let (kind, ids) = resources(context)?;
     let filter = context.params.list("tags");
     if ids.is_empty() && filter.is_empty() {
-        return Err(Refusal::new(400, "ParameterInvalid", "There should be resourceId or tags."));
+        return Err(Refusal::new(
+            400,
+            "ParameterInvalid",
+            "There should be resourceId or tags.",
+        ));
     }
     let fits = |is: &&Resource| {
         let carries = |tag: &Json| {
@@ -139,7 +165,9 @@ pub(super) fn tags(context: &Context<'_>) -> Answer {
     let name = context.params.text("resourceType").unwrap_or("project");
     let rows = context.seen(kind).filter(fits).flat_map(|is| {
         let id = is.id.replace('/', "#");
-        is.tags.iter().map(move |(key, value)| json!({"resourceId": id, "resourceType": name, "tagKey": key, "tagValue": value}))
+        is.tags
+            .iter()
+            .map(move |(key, value)| json!({"resourceId": id, "resourceType": name, "tagKey": key, "tagValue": value}))
     });
     Ok(json!({"tagResources": rows.collect::<Vec<_>>(), "nextToken": ""}))
 }

@@ -10,13 +10,18 @@ use crate::{
 };
 
 pub(super) fn put(context: &mut Context<'_>) -> Answer {
-    let id = part(context, Kind::Logstore, context.params.need("logstore")?)?.id.clone();
+    let id = part(context, Kind::Logstore, context.params.need("logstore")?)?
+        .id
+        .clone();
     let body = match &context.compression {
         None => context.body.to_vec(),
         Some((kind, size)) => unpack(kind, *size, &context.body)?,
     };
     let lines = parse(&body).ok_or_else(|| Refusal::new(400, "PostBodyInvalid", "The body is no LogGroup."))?;
-    context.edit(Kind::Logstore, &id).rows.extend(lines.iter().map(Json::to_string));
+    context
+        .edit(Kind::Logstore, &id)
+        .rows
+        .extend(lines.iter().map(Json::to_string));
     nothing()
 }
 
@@ -27,7 +32,10 @@ fn unpack(kind: &str, size: usize, body: &[u8]) -> Answer<Vec<u8>> {
     };
     match unpacked {
         Some(bytes) if bytes.len() == size => Ok(bytes),
-        _ => bad("PostBodyUncompressError", "The body cannot be uncompressed, or x-log-bodyrawsize is not its size."),
+        _ => bad(
+            "PostBodyUncompressError",
+            "The body cannot be uncompressed, or x-log-bodyrawsize is not its size.",
+        ),
     }
 }
 
@@ -36,12 +44,22 @@ pub(super) fn get(context: &Context<'_>) -> Answer {
     if !store.attrs.contains_key("index") {
         return bad("IndexConfigNotExist", "logstore without index config");
     }
-    let query = context.params.text("query").unwrap_or_default().trim_matches(['*', ' ']);
-    let rows = store.rows.iter().filter(|row| row.contains(query)).filter_map(|row| serde_json::from_str::<Json>(row).ok());
+    let query = context
+        .params
+        .text("query")
+        .unwrap_or_default()
+        .trim_matches(['*', ' ']);
+    let rows = store
+        .rows
+        .iter()
+        .filter(|row| row.contains(query))
+        .filter_map(|row| serde_json::from_str::<Json>(row).ok());
     let offset = usize::try_from(context.params.int("offset").unwrap_or(0)).unwrap_or(0);
     let count = usize::try_from(context.params.int("line").unwrap_or(100)).unwrap_or(100);
     let data: Vec<_> = rows.skip(offset).take(count).collect();
-    Ok(json!({"meta": {"progress": "Complete", "count": data.len(), "isAccurate": true, "hasSQL": false}, "data": data}))
+    Ok(
+        json!({"meta": {"progress": "Complete", "count": data.len(), "isAccurate": true, "hasSQL": false}, "data": data}),
+    )
 }
 
 /// A field of a protobuf message: its number, and its bytes or its value.

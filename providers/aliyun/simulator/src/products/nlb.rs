@@ -1,4 +1,0 @@
-use crate::{context::Context, refusal::Answer};
-pub(crate) fn call(_: &mut Context<'_>) -> Option<Answer> {
-    None
-}
