@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+#[path = "../kit/time.rs"]
+mod time;
+
 use std::{
     sync::{
         Arc,
@@ -12,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Credentials, DynAdapter, ExternalId, Kind, Owner, Provider, conformance::{Faults, Subject, When}, tag,
+    Credentials, DynAdapter, ExternalId, Kind, Owner, Provider, conformance::{self, Faults, Subject, When}, tag,
 };
 use mooring_provider_aliyun::register;
 use mooring_simulator_aliyun::{
@@ -104,7 +107,7 @@ pub(crate) fn changed(kind: Kind) -> Json {
 }
 
 /// A pod and a node that a balancer can reach.
-fn found(cloud: &Handle) {
+pub(crate) fn found(cloud: &Handle) {
     for (kind, id, address, attrs) in [
         (Thing::NetworkInterface, "eni-pod", POD, json!({"Type": "Secondary"})),
         (Thing::NetworkInterface, "eni-node", NODE, json!({"Type": "Primary", "InstanceId": "i-node"})),
@@ -138,7 +141,7 @@ pub(crate) struct Simulated {
     pub(crate) adapter: Arc<dyn DynAdapter>,
     pub(crate) spec: Json,
     pub(crate) changed: Json,
-    clock: tokio::sync::Mutex<()>,
+    time: time::Time,
 }
 
 impl Simulated {
@@ -151,7 +154,7 @@ impl Simulated {
             adapter,
             spec: spec(kind),
             changed: changed(kind),
-            clock: tokio::sync::Mutex::default(),
+            time: time::Time::begin(),
         }
     }
 
@@ -259,15 +262,10 @@ impl Subject for Simulated {
         self.cloud.deny(refused.then_some(Denial::Unknown));
     }
 
-    /// Both clocks are set forward: the cloud's, and that of tokio, by which the kit's grace periods go. Nothing is
-    /// under way meanwhile.
+    /// Both clocks are set forward: the cloud's, and that of tokio, by which the kit's grace periods go.
     async fn settle(&self, time: Duration) {
-        // Two lives of one scenario may wait at once.
-        let _alone = self.clock.lock().await;
         self.cloud.advance(time);
-        tokio::time::pause();
-        tokio::time::advance(time).await;
-        tokio::time::resume();
+        self.time.pass(time).await;
     }
 
     async fn hide_new(&self, time: Duration) -> bool {
@@ -322,4 +320,19 @@ impl Faults for Requests {
         self.cloud.clear_faults();
         self.hit.load(Ordering::SeqCst)
     }
+}
+
+/// Runs every scenario and names each that fails as soon as it does: all of them take their time.
+pub(crate) async fn conforms(subject: &dyn Subject) {
+    let mut failures = Vec::new();
+    for scenario in conformance::SCENARIOS {
+        let since = std::time::Instant::now();
+        let failed = conformance::run_one(subject, scenario).await;
+        match &failed {
+            Some(failure) => eprintln!("FAILED after {:?}: {failure}", since.elapsed()),
+            None => eprintln!("{scenario}: {:?}", since.elapsed()),
+        }
+        failures.extend(failed);
+    }
+    assert!(failures.is_empty(), "{} scenarios failed: {failures:?}", failures.len());
 }
