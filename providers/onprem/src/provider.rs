@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use mooring_provider::{Credentials, DynAdapter, Kind, Provider, ProviderInfo, Registration, Result};
 
-use crate::config::OnpremConfig;
+use crate::{config::OnpremConfig, log::LogAdapter, monitor::MonitorAdapter, slb::SlbAdapter};
 
 /// Makes the servers of a data centre known as `onprem`.
 pub fn register() -> Registration {
@@ -34,8 +34,16 @@ impl OnpremProvider {
     /// # Errors
     /// When a login is missing in the credentials.
     pub fn new(config: &OnpremConfig, credentials: &Credentials) -> Result<Self> {
-        let _ = (config, credentials);
-        let adapters: Vec<Arc<dyn DynAdapter>> = Vec::new();
+        let mut adapters: Vec<Arc<dyn DynAdapter>> = Vec::new();
+        if let Some(log) = &config.log {
+            adapters.push(Arc::new(LogAdapter::new(log, &config.http, credentials)?));
+        }
+        if let Some(monitor) = &config.monitor {
+            adapters.push(Arc::new(MonitorAdapter::new(monitor, &config.http, credentials)?));
+        }
+        if let Some(slb) = &config.slb {
+            adapters.push(Arc::new(SlbAdapter::new(slb, &config.http, credentials)?));
+        }
         Ok(Self {
             adapters: adapters.into_iter().map(|adapter| (adapter.kind(), adapter)).collect(),
         })

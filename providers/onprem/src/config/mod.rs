@@ -12,7 +12,7 @@ use mooring_provider_http::HttpConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use log::LogServer;
+pub use log::{Flavour, LogServer, Removal};
 pub use monitor::Prometheus;
 pub use slb::Caddy;
 pub use sql::{Backup, Capacity, ClientAddress, SqlServer};
