@@ -56,27 +56,28 @@ impl Api {
     /// Sends it; one that may be repeated is repeated when it is not answered. What means the same everywhere is an
     /// error; any other answer is for the caller to judge.
     pub(crate) async fn send(&self, operation: &'static str, repeat: bool, request: &Request) -> Result<Answer> {
-        retry(repeat, async |_| {
-            let answer = self.client.send(operation, request.clone()).await?;
-            let kind = match answer.status {
-                StatusCode::UNAUTHORIZED => ErrorKind::Unauthenticated,
-                StatusCode::FORBIDDEN => ErrorKind::PermissionDenied,
-                StatusCode::TOO_MANY_REQUESTS => ErrorKind::Throttled,
-                StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                    ErrorKind::Unavailable
-                }
-                _ => return Ok(answer),
-            };
-            let error = self.error(kind, operation, &answer);
-            let after = answer
-                .header(header::RETRY_AFTER.as_str())
-                .and_then(|text| text.parse().ok());
-            Err(match after {
-                Some(seconds) => error.with_retry_after(Duration::from_secs(seconds)),
-                None => error,
-            })
+        retry(repeat, |_| self.send_once(operation, request)).await
+    }
+
+    async fn send_once(&self, operation: &'static str, request: &Request) -> Result<Answer> {
+        let answer = self.client.send(operation, request.clone()).await?;
+        let kind = match answer.status {
+            StatusCode::UNAUTHORIZED => ErrorKind::Unauthenticated,
+            StatusCode::FORBIDDEN => ErrorKind::PermissionDenied,
+            StatusCode::TOO_MANY_REQUESTS => ErrorKind::Throttled,
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                ErrorKind::Unavailable
+            }
+            _ => return Ok(answer),
+        };
+        let error = self.error(kind, operation, &answer);
+        let after = answer
+            .header(header::RETRY_AFTER.as_str())
+            .and_then(|text| text.parse().ok());
+        Err(match after {
+            Some(seconds) => error.with_retry_after(Duration::from_secs(seconds)),
+            None => error,
         })
-        .await
     }
 
     /// Sends it and answers only what succeeded.

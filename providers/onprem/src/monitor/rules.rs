@@ -52,12 +52,11 @@ pub(super) struct RuleFile {
 
 /// The rule file of a declaration. Alarms whose figure cannot be had are left out: such a declaration is not valid.
 pub(super) fn render(id: &str, owner: &Owner, spec: &Monitor, config: &Prometheus) -> RuleFile {
-    let rule = |alarm: &Alarm| {
-        let figure = Figure::of(alarm).expression(&config.expressions, owner)?;
-        let sign = if alarm.threshold.above { '>' } else { '<' };
-        Some((alarm, format!("{figure} {sign} {}", alarm.threshold.value)))
+    let rule = |alarm| {
+        let expression = expression(alarm, owner, config)?;
+        Some((alarm, expression))
     };
-    let rules: Vec<_> = spec.alarms.iter().filter_map(rule).collect();
+    let rules: Vec<(&Alarm, String)> = spec.alarms.iter().filter_map(rule).collect();
     let revision = digest(&json!([rules, owner, spec.common.tags]).to_string());
     let expressions = rules.iter().map(|(_, expression)| expression.clone()).collect();
     let rules: Vec<_> = rules
@@ -88,6 +87,13 @@ pub(super) fn render(id: &str, owner: &Owner, spec: &Monitor, config: &Prometheu
         ),
         expressions,
     }
+}
+
+fn expression(alarm: &Alarm, owner: &Owner, config: &Prometheus) -> Option<String> {
+    let figure = Figure::of(alarm).expression(&config.expressions, owner)?;
+    let sign = if alarm.threshold.above { '>' } else { '<' };
+    // In brackets: `or` binds less than a comparison.
+    Some(format!("({figure}) {sign} {}", alarm.threshold.value))
 }
 
 fn labels(owner: &Owner, alarm: &Alarm) -> BTreeMap<&'static str, String> {
