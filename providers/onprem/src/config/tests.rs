@@ -58,7 +58,7 @@ fn what_is_wrong_is_named_with_its_field() {
             "spec.onprem.monitor.rulesDirectory",
         ),
         (
-            json!({"slb": {"adminUrl": "unix", "address": "10.0.0.5"}}),
+            json!({"slb": {"adminUrl": "unix", "addresses": ["10.0.0.5"]}}),
             "spec.onprem.slb.adminUrl: `unix`",
         ),
     ];

@@ -115,9 +115,10 @@ impl Admin {
             StatusCode::PRECONDITION_FAILED => (ErrorKind::Busy, "somebody changed it at the same time"),
             _ if has("listener address repeated") => (ErrorKind::NotOwned, "another server of Caddy has this port"),
             _ if has("address already in use") => (ErrorKind::Busy, "another program has this port"),
-            _ if has("cannot assign requested address") => {
-                (ErrorKind::Busy, "the address of slb.address is not on Caddy's host")
-            }
+            _ if has("cannot assign requested address") => (
+                ErrorKind::Busy,
+                "an address of spec.onprem.slb.addresses is not on Caddy's host",
+            ),
             _ => (
                 ErrorKind::Unexpected,
                 "Caddy refused its new configuration and keeps the old one",

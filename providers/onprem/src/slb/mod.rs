@@ -47,6 +47,16 @@ pub(crate) struct State {
     servers: BTreeMap<String, Json>,
 }
 
+impl State {
+    /// The address that it listens on.
+    fn address(&self) -> Option<IpAddr> {
+        let mut listens = self.servers.values().flat_map(render::listens);
+        listens
+            .find_map(|listen| listen.parse::<SocketAddr>().ok())
+            .map(|address| address.ip())
+    }
+}
+
 impl SlbAdapter {
     pub(crate) fn new(config: &Caddy, http: &HttpConfig, credentials: &Credentials) -> Result<Self> {
         Ok(Self {
@@ -55,22 +65,18 @@ impl SlbAdapter {
         })
     }
 
-    fn address(&self, scheme: Scheme) -> Option<IpAddr> {
+    fn addresses(&self, scheme: Scheme) -> &[IpAddr] {
         match scheme {
-            Scheme::Internal => Some(self.config.address),
-            Scheme::Internet => self.config.public_address,
+            Scheme::Internal => &self.config.addresses,
+            Scheme::Internet => &self.config.public_addresses,
         }
     }
 
-    /// The servers as they should be, by name.
-    fn wanted(&self, id: &ExternalId, owner: &Owner, spec: &Slb) -> BTreeMap<String, Json> {
-        // Without an address the spec is not valid, and nothing was made of it.
-        let address = self.address(spec.scheme).unwrap_or(self.config.address);
+    /// The servers as they should be on an address, by name.
+    fn wanted(&self, id: &ExternalId, owner: &Owner, spec: &Slb, address: IpAddr) -> BTreeMap<String, Json> {
         let servers = render::servers(owner, spec, address, &self.config.certificates);
-        servers
-            .into_iter()
-            .map(|(port, server)| (format!("{id}-{port}"), server))
-            .collect()
+        let named = |(port, server)| (format!("{id}-{port}"), server);
+        servers.into_iter().map(named).collect()
     }
 
     async fn balancers(&self, operation: &'static str) -> Result<BTreeMap<ExternalId, State>> {
@@ -93,7 +99,8 @@ impl SlbAdapter {
         Ok(balancers)
     }
 
-    /// Makes the servers as they should be: the first that is not is made, replaced or removed, then the next.
+    /// Makes the servers as they should be, one after the other. What is not wanted goes last: while one is left, the
+    /// balancer is found.
     async fn write(
         &self,
         operation: &'static str,
@@ -101,59 +108,60 @@ impl SlbAdapter {
         state: &State,
         wanted: &BTreeMap<String, Json>,
     ) -> Result<()> {
-        let names: BTreeSet<_> = state.servers.keys().chain(wanted.keys()).collect();
-        for name in names {
-            match wanted.get(name) {
-                Some(server) if state.servers.get(name) == Some(server) => {}
-                Some(server)
-                    if !state.servers.contains_key(name) && self.admin.make(operation, name, server).await? => {}
-                server => {
-                    let Some((now, version)) = self.admin.server(operation, name).await? else {
-                        continue;
-                    };
-                    may_change(operation, claim, name, &now)?;
-                    match server {
-                        Some(server) if *server == now => {}
-                        Some(server) => self.admin.replace(operation, name, server, &version).await?,
-                        None => self.admin.remove(operation, name, &version).await?,
-                    }
-                }
+        for (name, server) in wanted {
+            let is = state.servers.get(name);
+            if is == Some(server) || (is.is_none() && self.admin.make(operation, name, server).await?) {
+                continue;
+            }
+            let Some((now, version)) = self.admin.server(operation, name).await? else {
+                // It went meanwhile, and is made when it is next looked at.
+                continue;
+            };
+            may_change(operation, claim, name, &now)?;
+            if now != *server {
+                self.admin.replace(operation, name, server, &version).await?;
+            }
+        }
+        for name in state.servers.keys().filter(|name| !wanted.contains_key(*name)) {
+            if let Some((now, version)) = self.admin.server(operation, name).await? {
+                may_change(operation, claim, name, &now)?;
+                self.admin.remove(operation, name, &version).await?;
             }
         }
         Ok(())
     }
 
-    /// Whether somebody else's server is in the way of a listener.
-    async fn ports_are_free(&self, id: &ExternalId, spec: &Slb) -> Result<()> {
-        let Some(address) = self.address(spec.scheme) else {
-            return Ok(());
-        };
-        for (other, state) in self
-            .balancers("slb.create")
-            .await?
-            .iter()
-            .filter(|(other, _)| *other != id)
-        {
-            for listen in state.servers.values().flat_map(render::listens) {
-                if let Some(listener) = spec
+    /// The first address on which the ports of every listener are free, or already this balancer's.
+    async fn place(&self, id: &ExternalId, spec: &Slb) -> Result<IpAddr> {
+        let balancers = self.balancers("slb.create").await?;
+        let mut in_the_way = String::from("spec.onprem.slb names no address for this scheme");
+        for address in self.addresses(spec.scheme) {
+            let taken = balancers.values().filter(|state| state.id != *id).find_map(|state| {
+                let listens: Vec<_> = state.servers.values().flat_map(render::listens).collect();
+                let takes = |port: u16| listens.iter().any(|listen| render::overlaps(listen, *address, port));
+                let port = spec
                     .listeners
                     .iter()
-                    .find(|it| render::overlaps(listen, address, it.port))
-                {
-                    let whose = state
-                        .owner
-                        .as_ref()
-                        .map_or("nobody of ours".into(), |owner| owner.key.to_string());
-                    let message = format!(
-                        "listeners.port: `{}` of {address} is taken by Caddy's server `{other}` of {whose}; choose another port",
-                        listener.port
-                    );
-                    return Err(Error::new(ErrorKind::NotOwned, "slb.create", message));
-                }
-            }
+                    .map(|listener| listener.port)
+                    .find(|port| takes(*port))?;
+                Some((port, state))
+            });
+            let Some((port, state)) = taken else {
+                return Ok(*address);
+            };
+            let whose = whose(state.owner.as_ref());
+            in_the_way = format!(
+                "listeners.port: `{port}` is taken on every address of spec.onprem.slb, on {address} by Caddy's server \
+                 `{}` of {whose}; choose another port or name another address",
+                state.id
+            );
         }
-        Ok(())
+        Err(Error::new(ErrorKind::NotOwned, "slb.create", in_the_way))
     }
+}
+
+fn whose(owner: Option<&Owner>) -> String {
+    owner.map_or("nobody of ours".into(), |owner| owner.key.to_string())
 }
 
 /// Only what carries this claim's identity, or what it was allowed to take, is changed.
@@ -161,7 +169,7 @@ fn may_change(operation: &'static str, claim: &Claim, name: &str, server: &Json)
     match render::owner(server) {
         Some(owner) if owner.identity == claim.owner.identity && (owner == claim.owner || claim.may_adopt) => Ok(()),
         owner => {
-            let whose = owner.map_or("nobody of ours".into(), |owner| owner.key.to_string());
+            let whose = whose(owner.as_ref());
             let message = format!("Caddy's server `{name}` belongs to {whose}; it is left alone");
             Err(Error::new(ErrorKind::NotOwned, operation, message))
         }
@@ -192,8 +200,8 @@ impl Adapter for SlbAdapter {
     fn validate(&self, spec: &Slb) -> Result<()> {
         const OPERATION: &str = "slb.validate";
         no_options(OPERATION, &spec.common)?;
-        if spec.scheme == Scheme::Internet && self.config.public_address.is_none() {
-            let why = "`internet` needs a public address of Caddy's host; name it in spec.onprem.slb.publicAddress";
+        if self.addresses(spec.scheme).is_empty() {
+            let why = "`internet` needs a public address of Caddy's host; name it in spec.onprem.slb.publicAddresses";
             return Err(unsupported(OPERATION, "scheme", why));
         }
         let Some(backends) = &spec.backends else {
@@ -335,7 +343,18 @@ impl Adapter for SlbAdapter {
         let Some(owner) = &state.owner else {
             return drift;
         };
-        let wanted = self.wanted(&state.id, owner, spec);
+        let Some(address) = state.address() else {
+            return drift;
+        };
+        if !self.addresses(spec.scheme).contains(&address) {
+            let observed = if spec.scheme == Scheme::Internal {
+                Scheme::Internet
+            } else {
+                Scheme::Internal
+            };
+            drift.compare("scheme", Change::Immutable, &spec.scheme, &observed);
+        }
+        let wanted = self.wanted(&state.id, owner, spec, address);
         for (field, path) in [("backends", "/handle/0/upstreams"), ("allowFrom", "/match")] {
             let of = |servers: &BTreeMap<String, Json>| -> Vec<_> {
                 let part = |server: &Json| server.pointer(&format!("/routes/1{path}")).cloned();
@@ -347,7 +366,7 @@ impl Adapter for SlbAdapter {
             };
             drift.compare(field, Change::Enforced, &of(&wanted), &of(&state.servers));
         }
-        if drift.is_empty() && wanted != state.servers {
+        if drift.0.iter().all(|difference| difference.change == Change::Immutable) && wanted != state.servers {
             let names = |servers: &BTreeMap<String, Json>| servers.keys().cloned().collect::<Vec<_>>().join(", ");
             drift.0.push(Difference {
                 field: "listeners",
@@ -377,19 +396,23 @@ impl Adapter for SlbAdapter {
 
     async fn create(&self, claim: &Claim, spec: &Slb) -> Result<Created> {
         let id = ExternalId::new(crate::check::unique_name(claim));
-        self.ports_are_free(&id, spec).await?;
+        let address = self.place(&id, spec).await?;
         let nothing = State {
             id: id.clone(),
             owner: None,
             servers: BTreeMap::new(),
         };
-        let wanted = self.wanted(&id, &claim.owner, spec);
+        let wanted = self.wanted(&id, &claim.owner, spec, address);
         self.write("slb.create", claim, &nothing, &wanted).await?;
         Ok(Created { id, request_id: None })
     }
 
     async fn update(&self, claim: &Claim, state: &State, spec: &Slb, _: &Drift) -> Result<Receipt> {
-        let wanted = self.wanted(&state.id, &claim.owner, spec);
+        let Some(address) = state.address() else {
+            let message = format!("{} listens on no address that can be read", state.id);
+            return Err(Error::new(ErrorKind::Unexpected, "slb.update", message));
+        };
+        let wanted = self.wanted(&state.id, &claim.owner, spec, address);
         self.write("slb.update", claim, state, &wanted).await?;
         Ok(Receipt::default())
     }

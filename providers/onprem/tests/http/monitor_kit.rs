@@ -7,7 +7,6 @@ use mooring_provider::{
     DynAdapter, ExternalId, Kind, Owner,
     conformance::{self, Faults, Subject},
 };
-use mooring_provider_http::Method;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
@@ -95,16 +94,13 @@ impl Prometheus {
     }
 
     /// The groups of rules in force, by name.
-    pub(crate) async fn groups(&self) -> Vec<Json> {
-        let rules = http::json(&format!("{}/api/v1/rules", self.url)).await;
+    pub(crate) fn groups(&self) -> Vec<Json> {
+        let rules = http::json(&format!("{}/api/v1/rules", self.url));
         rules["data"]["groups"].as_array().cloned().unwrap_or_default()
     }
 
-    pub(crate) async fn reload(&self) -> u16 {
-        http::ask(Method::POST, &format!("{}/-/reload", self.url), &[], "")
-            .await
-            .status
-            .as_u16()
+    pub(crate) fn reload(&self) -> u16 {
+        http::ask("POST", &format!("{}/-/reload", self.url), &[], "").status
     }
 }
 
@@ -180,7 +176,7 @@ impl Subject for Alarms {
                 }
             }
         }
-        for group in self.prometheus.groups().await {
+        for group in self.prometheus.groups() {
             if group.to_string().replace("\\\"", "\"").contains(&mark) {
                 ids.insert(ExternalId::new(group["name"].as_str().expect("a name")));
             }
@@ -204,7 +200,7 @@ impl Subject for Alarms {
         for path in [self.path(id), self.targets(id)] {
             let _ = fs::remove_file(path);
         }
-        assert_eq!(self.prometheus.reload().await, 200);
+        assert_eq!(self.prometheus.reload(), 200);
     }
 
     async fn refuse_credentials(&self, refused: bool) {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mooring_provider_http::Method;
+use crate::http;
 
 /// A running server. It ends with its value.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 panic!("the server ended with {status}: {}", self.log());
             }
-            if is_ready(ready).await {
+            if http::try_ask("GET", ready, &[], "").is_some_and(|answer| answer.status == 200) {
                 return;
             }
             assert!(
@@ -61,16 +61,6 @@ impl Process {
         let from = log.len().saturating_sub(3_000);
         log.get(from..).unwrap_or(&log).to_owned()
     }
-}
-
-async fn is_ready(url: &str) -> bool {
-    use mooring_provider_http::{Client, HttpConfig, Request, Url};
-    let client = Client::new(&HttpConfig::default()).expect("a client");
-    let request = Request::new(Method::GET, Url::parse(url).expect("an address"));
-    client
-        .send("test", request)
-        .await
-        .is_ok_and(|answer| answer.status.is_success())
 }
 
 impl Drop for Process {
