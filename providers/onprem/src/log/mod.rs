@@ -12,6 +12,7 @@ mod server;
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use mooring_provider::{
     Adapter, Bindings, Capability, Change, Claim, ClusterId, Created, Credentials, Drift, Error, ErrorKind, ExternalId,
     Kind, Owned, Owner, Phase, Receipt, Result, Sighting, Value, spec,
@@ -31,6 +32,10 @@ use crate::{
 
 /// After so many tenants that are somebody else's the search for one is given up.
 const ATTEMPTS: u32 = 16;
+
+/// Lines that are found so long after their deletion was asked for came later, or the server missed them: Loki calls a
+/// deletion done when the index that it has built so far is, and builds one every 15 minutes.
+const AGAIN: SignedDuration = SignedDuration::from_mins(20);
 
 /// Log tenants.
 #[derive(Debug)]
@@ -85,9 +90,17 @@ impl LogAdapter {
         let Some((id, record)) = found else {
             return Ok(Sighting::Absent);
         };
-        let going = record.as_ref().is_some_and(|record| record.going);
-        let deleting = going && self.server.is_deleting(OPERATION, &id).await?;
+        let deleting = match record.as_ref().and_then(|record| record.going) {
+            Some(asked) => self.is_deleting(OPERATION, &id, asked).await?,
+            None => false,
+        };
         Ok(Sighting::One(State { id, record, deleting }))
+    }
+
+    /// Whether the server is still at what it was asked for then.
+    async fn is_deleting(&self, operation: &'static str, id: &ExternalId, asked: Timestamp) -> Result<bool> {
+        let lately = Timestamp::now().duration_since(asked) < AGAIN;
+        Ok(self.server.is_deleting(operation, id).await? || lately && self.server.has_lines(operation, id).await?)
     }
 
     /// Writes down a change of the record as it is now, if it is still this claim's.
@@ -220,7 +233,7 @@ impl Adapter for LogAdapter {
     fn phase(&self, state: &State) -> Phase {
         match &state.record {
             _ if state.deleting => Phase::Deleting,
-            Some(record) if record.going => Phase::Busy("its lines are being deleted".into()),
+            Some(record) if record.going.is_some() => Phase::Busy("its lines are being deleted".into()),
             Some(Record {
                 parked_until: Some(until),
                 ..
@@ -243,7 +256,7 @@ impl Adapter for LogAdapter {
 
     fn bindings(&self, _: &Claim, state: &State) -> Bindings {
         let record = state.record.as_ref();
-        if record.is_some_and(|record| record.going || record.parked_until.is_some()) {
+        if record.is_some_and(|record| record.going.is_some() || record.parked_until.is_some()) {
             return Bindings::new();
         }
         let headers = self.server.headers(&state.id);
@@ -271,7 +284,7 @@ impl Adapter for LogAdapter {
             owner: claim.owner.clone(),
             declared: declared(spec),
             parked_until: None,
-            going: false,
+            going: None,
         };
         for attempt in 0..ATTEMPTS {
             let id = self.server.tenant(claim, attempt);
@@ -306,13 +319,17 @@ impl Adapter for LogAdapter {
         };
         let lines = match self.config.removal {
             Removal::AgeOut => false,
-            Removal::Ask if record.going => false,
+            Removal::Ask if record.going.is_some() => false,
             Removal::Ask | Removal::Wait => self.server.has_lines(OPERATION, &state.id).await?,
         };
-        // Asked for once: what the server has taken it is still at.
-        if lines && !(record.going && self.server.is_deleting(OPERATION, &state.id).await?) {
+        let at_it = match record.going {
+            Some(asked) if lines => self.is_deleting(OPERATION, &state.id, asked).await?,
+            _ => false,
+        };
+        if lines && !at_it {
             self.server.delete(OPERATION, &state.id).await?;
-            self.change(OPERATION, claim, state, |record| record.going = true)
+            let asked = Some(Timestamp::now());
+            self.change(OPERATION, claim, state, |record| record.going = asked)
                 .await?;
         }
         if lines && self.config.removal == Removal::Wait {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use mooring_provider::{ExternalId, Owner, Result, Span};
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +29,9 @@ pub(super) struct Record {
     /// Until when it is parked, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) parked_until: Option<String>,
-    /// The deletion of its lines was asked for.
-    #[serde(default)]
-    pub(super) going: bool,
+    /// When the deletion of its lines was last asked for, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) going: Option<Timestamp>,
 }
 
 /// What was declared of a tenant. The server has no place for it.

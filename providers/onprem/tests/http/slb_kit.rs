@@ -94,14 +94,27 @@ pub(crate) fn spec(ports: [u16; 2]) -> Json {
     })
 }
 
-struct Balancers {
-    caddy: Caddy,
+/// A Caddy under the kit.
+pub(crate) struct Balancers {
+    pub(crate) caddy: Caddy,
     proxy: Proxy,
     adapter: Arc<dyn DynAdapter>,
     ports: [u16; 2],
 }
 
 impl Balancers {
+    pub(crate) async fn start() -> Self {
+        let caddy = Caddy::start().await;
+        let proxy = caddy.proxy();
+        let config = json!({"slb": {"adminUrl": proxy.url, "addresses": ADDRESSES}});
+        Self {
+            adapter: kit::adapter(&config, Kind::Slb),
+            caddy,
+            proxy,
+            ports: [http::port(), http::port()],
+        }
+    }
+
     fn of(&self, id: &ExternalId) -> Vec<String> {
         let is =
             |name: &String| name == id.as_str() || name.rsplit_once('-').is_some_and(|(front, _)| front == id.as_str());
@@ -185,15 +198,5 @@ impl Subject for Balancers {
 
 #[tokio::test]
 async fn conforms() {
-    let caddy = Caddy::start().await;
-    let proxy = caddy.proxy();
-    let config = json!({"slb": {"adminUrl": proxy.url, "addresses": ADDRESSES}});
-    let adapter = kit::adapter(&config, Kind::Slb);
-    conformance::assert_conforms(&Balancers {
-        caddy,
-        proxy,
-        adapter,
-        ports: [http::port(), http::port()],
-    })
-    .await;
+    conformance::assert_conforms(&Balancers::start().await).await;
 }
