@@ -22,6 +22,6 @@ pub(crate) fn common(center: &str) -> Json {
 pub(crate) async fn settle(time: Duration) {
     tokio::time::sleep(Duration::from_millis(2)).await;
     tokio::time::pause();
-    tokio::time::advance(time * 20).await;
+    tokio::time::advance(time * 60).await;
     tokio::time::resume();
 }

@@ -118,13 +118,25 @@ pub(crate) fn spec() -> Json {
     })
 }
 
-struct Alarms {
-    prometheus: Prometheus,
+/// A Prometheus under the kit.
+pub(crate) struct Alarms {
+    pub(crate) prometheus: Prometheus,
     proxy: Proxy,
     adapter: Arc<dyn DynAdapter>,
 }
 
 impl Alarms {
+    pub(crate) async fn start(exporter: &str) -> Self {
+        let prometheus = Prometheus::start(exporter).await;
+        let proxy = prometheus.proxy();
+        let adapter = kit::adapter(&prometheus.config(&proxy.url), Kind::Monitor);
+        Self {
+            prometheus,
+            proxy,
+            adapter,
+        }
+    }
+
     fn path(&self, id: &ExternalId) -> std::path::PathBuf {
         self.prometheus.rules().join(format!("{id}.yml"))
     }
@@ -224,13 +236,5 @@ impl Subject for Alarms {
 
 #[tokio::test]
 async fn conforms() {
-    let prometheus = Prometheus::start("127.0.0.1:1").await;
-    let proxy = prometheus.proxy();
-    let adapter = kit::adapter(&prometheus.config(&proxy.url), Kind::Monitor);
-    conformance::assert_conforms(&Alarms {
-        prometheus,
-        proxy,
-        adapter,
-    })
-    .await;
+    conformance::assert_conforms(&Alarms::start("127.0.0.1:1").await).await;
 }

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     http, kit,
-    slb_kit::{Balancers, Caddy, spec},
+    slb_kit::{Balancers, spec},
 };
 
 /// A backend that says its name.
