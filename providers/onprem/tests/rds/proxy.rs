@@ -17,13 +17,12 @@ use tokio::{
 pub(crate) struct Cuts {
     armed: Mutex<Option<(usize, When)>>,
     hit: AtomicBool,
-    /// How many requests went by.
-    pub(crate) count: AtomicUsize,
+    /// How many requests are not answered yet.
+    pub(crate) waiting: AtomicUsize,
 }
 
 impl Cuts {
     fn next(&self) -> Option<When> {
-        self.count.fetch_add(1, Ordering::SeqCst);
         let mut armed = self.armed.lock().expect("no thread panicked");
         match armed.take() {
             Some((0, when)) => {
@@ -51,6 +50,12 @@ impl Faults for Cuts {
     }
 }
 
+/// The requests that make a connection. Whoever loses one has no connection, as if the first statement was lost.
+const GREETING: usize = 5;
+
+/// What is shorter carries no statement, but a ping or a good-bye, within a record of TLS.
+const STATEMENT: usize = 36;
+
 /// Listens on a port of its own and passes on to a server.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
@@ -69,7 +74,8 @@ impl Proxy {
                 let faults = Arc::clone(&faults);
                 tokio::spawn(async move {
                     if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
-                        let _ = pass(client, server, &faults).await;
+                        let mut asking = Asking(&faults, false);
+                        let _ = pass(client, server, &faults, &mut asking).await;
                     }
                 });
             }
@@ -88,19 +94,46 @@ impl Drop for Proxy {
     }
 }
 
-/// What a client sends after it has heard the server is a request; it is lost, or what the server says next is.
-async fn pass(mut client: TcpStream, mut server: TcpStream, cuts: &Cuts) -> std::io::Result<()> {
+/// Whether a connection has a request that is not answered.
+struct Asking<'a>(&'a Cuts, bool);
+
+impl Asking<'_> {
+    fn set(&mut self, asking: bool) {
+        match (self.1, asking) {
+            (false, true) => drop(self.0.waiting.fetch_add(1, Ordering::SeqCst)),
+            (true, false) => drop(self.0.waiting.fetch_sub(1, Ordering::SeqCst)),
+            _ => {}
+        }
+        self.1 = asking;
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.set(false);
+    }
+}
+
+/// What a client sends after it has heard the server is a request; one is lost, or what the server says next is.
+async fn pass(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    cuts: &Cuts,
+    asking: &mut Asking<'_>,
+) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut up, mut down) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    let (mut asking, mut deaf) = (false, false);
+    let (mut deaf, mut requests) = (false, 0);
     loop {
         tokio::select! {
             read = client.read(&mut up) => {
                 let read = read?;
-                if !asking && read > 0 {
-                    asking = true;
-                    match cuts.next() {
+                if !asking.1 && read > 0 {
+                    asking.set(true);
+                    requests += 1;
+                    let counts = requests > GREETING && read >= STATEMENT;
+                    match counts.then(|| cuts.next()).flatten() {
                         Some(When::Before) => return Ok(()),
                         Some(When::After) => deaf = true,
                         None => {}
@@ -116,7 +149,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, cuts: &Cuts) -> std:
                 if read == 0 || deaf {
                     return Ok(());
                 }
-                asking = false;
+                asking.set(false);
                 client.write_all(&down[..read]).await?;
             }
         }

@@ -11,12 +11,15 @@ use std::{
 
 use mooring_provider::spec::Engine;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySqlConnection, PgConnection, Row};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Executor, MySqlConnection, PgConnection, Row, mysql::MySqlRow, postgres::PgRow,
+};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 /// The administrator that is given to Mooring; what tests do behind its back they do as `root`.
 pub(crate) const ADMIN: (&str, &str) = ("mooring", "Adm-'in\"\\1");
-const ROOT: (&str, &str) = ("root", "Root-1");
+const ROOT: &str = "root";
 
 /// A server with its directory.
 pub(crate) struct Server {
@@ -26,6 +29,13 @@ pub(crate) struct Server {
     dir: TempDir,
     user: Option<(u32, u32)>,
     child: Option<Child>,
+    /// The session of `root`, who looks often.
+    session: Mutex<Option<Session>>,
+}
+
+enum Session {
+    Postgres(PgConnection),
+    Mysql(MySqlConnection),
 }
 
 impl Server {
@@ -54,6 +64,7 @@ impl Server {
             dir,
             user,
             child: None,
+            session: Mutex::default(),
         };
         server.give("");
         for file in ["server.crt", "server.key", "ca.crt"] {
@@ -146,7 +157,7 @@ impl Server {
                 self.engine,
                 log()
             );
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -165,9 +176,18 @@ impl Server {
         let _ = child.wait();
     }
 
+    /// The password of `root`; MariaDB's has none at first, and none is needed here.
+    fn root(&self) -> &'static str {
+        if self.engine == Engine::Postgresql {
+            "Root-1"
+        } else {
+            ""
+        }
+    }
+
     fn initdb(&self) {
         let password = self.path("password");
-        fs::write(&password, ROOT.1).expect("a file");
+        fs::write(&password, self.root()).expect("a file");
         self.give("password");
         let mut command = self.command(&programs().join("initdb"));
         command.args([
@@ -176,7 +196,7 @@ impl Server {
             "--encoding=UTF8",
             "--locale=C.UTF-8",
             "--username",
-            ROOT.0,
+            ROOT,
         ]);
         succeed(
             command
@@ -198,33 +218,6 @@ impl Server {
             "--skip-test-db",
             &data,
         ]));
-        // Before anybody can connect.
-        let sql = format!(
-            "CREATE USER {0}@'%' IDENTIFIED BY '{1}'; GRANT ALL ON *.* TO {0}@'%' WITH GRANT OPTION;\n",
-            ROOT.0, ROOT.1
-        );
-        let mut child = self
-            .command(Path::new("/usr/sbin/mariadbd"))
-            .args([
-                "--no-defaults",
-                "--bootstrap",
-                "--skip-grant-tables=0",
-                "--silent-startup",
-                &data,
-            ])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("mariadbd runs: install mariadb-server");
-        let mut stdin = child.stdin.take().expect("it is piped");
-        std::io::Write::write_all(&mut stdin, format!("USE mysql;\nFLUSH PRIVILEGES;\n{sql}").as_bytes())
-            .expect("it reads");
-        drop(stdin);
-        assert!(
-            child.wait().is_ok_and(|status| status.success()),
-            "mariadbd --bootstrap failed"
-        );
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -271,7 +264,7 @@ impl Server {
 
     /// Runs a statement as `root` in a database.
     pub(crate) async fn execute_in(&self, database: &str, sql: &str) -> Vec<String> {
-        let answer = self.login(ROOT.0, ROOT.1, Some(database), sql).await;
+        let answer = self.login(ROOT, self.root(), Some(database), sql).await;
         answer.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
@@ -283,7 +276,15 @@ impl Server {
     }
 
     pub(crate) async fn try_query(&self, sql: &str) -> sqlx::Result<Vec<String>> {
-        self.login(ROOT.0, ROOT.1, None, sql).await
+        let mut held = self.session.lock().await;
+        let session = match held.take() {
+            Some(session) => session,
+            None => self.session(ROOT, self.root(), None).await?,
+        };
+        let (answer, session) = session.ask(sql).await;
+        // A session that failed may be broken.
+        *held = Some(session).filter(|_| answer.is_ok());
+        answer
     }
 
     /// Logs in with nothing but what a container gets, and runs a statement.
@@ -294,20 +295,14 @@ impl Server {
         database: Option<&str>,
         sql: &str,
     ) -> sqlx::Result<Vec<String>> {
-        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-        if self.engine == Engine::Postgresql {
-            let mut on = self.postgres(user, password, database).await?;
-            let rows = on.fetch_all(sql).await?;
-            let _ = on.close().await;
-            return Ok(rows.iter().map(|row| row.try_get(0).unwrap_or_default()).collect());
-        }
-        let mut on = self.mysql(user, password, database).await?;
-        let rows = on.fetch_all(sql).await?;
-        let _ = on.close().await;
-        Ok(rows
-            .iter()
-            .map(|row| row.try_get_unchecked(0).unwrap_or_default())
-            .collect())
+        self.session(user, password, database).await?.ask(sql).await.0
+    }
+
+    async fn session(&self, user: &str, password: &str, database: Option<&str>) -> sqlx::Result<Session> {
+        Ok(match self.engine {
+            Engine::Postgresql => Session::Postgres(self.postgres(user, password, database).await?),
+            _ => Session::Mysql(self.mysql(user, password, database).await?),
+        })
     }
 
     /// A session of PostgreSQL.
@@ -339,13 +334,33 @@ impl Server {
             .host("127.0.0.1")
             .port(self.port)
             .username(user)
-            .password(password)
             .ssl_mode(sqlx::mysql::MySqlSslMode::VerifyIdentity)
             .ssl_ca_from_pem(self.ca.clone().into_bytes());
+        if !password.is_empty() {
+            options = options.password(password);
+        }
         if let Some(database) = database {
             options = options.database(database);
         }
         options.connect().await
+    }
+}
+
+impl Session {
+    async fn ask(self, sql: &str) -> (sqlx::Result<Vec<String>>, Self) {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        match self {
+            Self::Postgres(mut on) => {
+                let rows = on.fetch_all(sql).await;
+                let first = |row: &PgRow| row.try_get_unchecked(0).unwrap_or_default();
+                (rows.map(|rows| rows.iter().map(first).collect()), Self::Postgres(on))
+            }
+            Self::Mysql(mut on) => {
+                let rows = on.fetch_all(sql).await;
+                let first = |row: &MySqlRow| row.try_get_unchecked(0).unwrap_or_default();
+                (rows.map(|rows| rows.iter().map(first).collect()), Self::Mysql(on))
+            }
+        }
     }
 }
 

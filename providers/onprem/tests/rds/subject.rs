@@ -1,11 +1,17 @@
 //! A server under the conformance kit, seen from behind the adapter's back.
 
-use std::sync::Arc;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Credentials, DynAdapter, ExternalId, Kind, Owner, Provider,
-    conformance::{Faults, Subject},
+    Access, Account, ClusterId, Credentials, DynAdapter, ExternalId, Identity, Key, Kind, Owner, Provider,
+    conformance::{Faults, Life, Subject, Wish},
     spec::Engine,
 };
 use mooring_provider_onprem::{OnpremConfig, OnpremProvider};
@@ -18,7 +24,7 @@ use crate::{
 
 /// A provider of these servers, each named and reached at a port.
 pub(crate) fn provider(servers: &[(&str, &Server, u16)], change: impl FnOnce(&mut Json)) -> OnpremProvider {
-    let mut config = json!({"statementTimeout": "1s", "connectTimeout": "1s"});
+    let mut config = json!({"statementTimeout": "4s", "connectTimeout": "2s"});
     let mut credentials = Credentials::new();
     for (name, server, port) in servers {
         let list = server.engine.as_str();
@@ -35,9 +41,28 @@ pub(crate) fn provider(servers: &[(&str, &Server, u16)], change: impl FnOnce(&mu
     OnpremProvider::new(&config, &credentials).expect("complete credentials")
 }
 
-/// Where dumps go in a test.
-pub(crate) fn backup(config: &mut Json, directory: &std::path::Path) {
-    config["backup"] = json!({"directory": directory, "pgDump": programs().join("pg_dump")});
+/// Where dumps go in a test. The programs that make them are told another port, if any, and so go past a proxy.
+pub(crate) fn backup(config: &mut Json, directory: &Path, port: Option<u16>) {
+    let program = |name: &str, path: PathBuf| {
+        let Some(port) = port else { return path };
+        // What MariaDB's takes after `--` are databases.
+        let past = directory.join(name);
+        let text = if name == "pg_dump" {
+            format!("#!/bin/sh\nexec {} \"$@\" --port {port}\n", path.display())
+        } else {
+            format!(
+                "#!/bin/sh\nfirst=$1; shift; exec {} \"$first\" --port {port} \"$@\"\n",
+                path.display()
+            )
+        };
+        fs::write(&past, text).expect("a file");
+        fs::set_permissions(&past, fs::Permissions::from_mode(0o700)).expect("a mode");
+        past
+    };
+    config["backup"] = json!({
+        "directory": directory, "pgDump": program("pg_dump", programs().join("pg_dump")),
+        "mariadbDump": program("mariadb-dump", "mariadb-dump".into()),
+    });
 }
 
 /// A spec that can be carried out.
@@ -49,31 +74,84 @@ pub(crate) fn spec(engine: Engine) -> Json {
     })
 }
 
+/// Makes a paused clock go as fast as the wall's. Left to itself it would leap to the next timeout whenever all wait
+/// for a server; it does not while something blocks.
+pub(crate) fn clock() {
+    tokio::spawn(async {
+        let tick = Duration::from_millis(5);
+        while tokio::task::spawn_blocking(move || std::thread::sleep(tick))
+            .await
+            .is_ok()
+        {
+            tokio::time::advance(tick).await;
+        }
+    });
+}
+
+/// The password of every account here.
+pub(crate) const PASSWORD: &str = "Acc-'\"\\$1";
+
 /// A server behind a proxy.
 pub(crate) struct OneServer {
     pub(crate) server: Server,
     pub(crate) proxy: Proxy,
     pub(crate) dumps: tempfile::TempDir,
-    adapter: Arc<dyn DynAdapter>,
+    adapter: Option<Arc<dyn DynAdapter>>,
 }
 
 impl OneServer {
     pub(crate) async fn start(engine: Engine) -> Self {
+        clock();
         let server = Server::start(engine).await;
         let proxy = Proxy::to(server.port).await;
         let dumps = tempfile::tempdir().expect("a directory");
-        let provider = provider(&[("s1", &server, proxy.port)], |config| backup(config, dumps.path()));
-        let adapter = provider.adapter(Kind::Rds).expect("databases are served");
-        Self {
+        let mut one = Self {
             server,
             proxy,
             dumps,
-            adapter,
-        }
+            adapter: None,
+        };
+        one.adapter = Some(one.fresh());
+        one
+    }
+
+    /// An adapter without any connection.
+    pub(crate) fn fresh(&self) -> Arc<dyn DynAdapter> {
+        let provider = provider(&[("s1", &self.server, self.proxy.port)], |config| {
+            backup(config, self.dumps.path(), Some(self.server.port));
+        });
+        provider.adapter(Kind::Rds).expect("databases are served")
+    }
+
+    /// A resource that lives through the server's adapter.
+    pub(crate) fn life(&self, identity: &str) -> Life<'_> {
+        Life::new(self, self.adapter(), owner(identity))
+    }
+
+    /// One that is ready.
+    pub(crate) async fn ready(&self, identity: &str, accounts: &[(&str, Access)]) -> Life<'_> {
+        let mut life = self.life(identity);
+        let account = |(name, access): &(&str, Access)| Account {
+            name: (*name).into(),
+            access: *access,
+            password: PASSWORD.into(),
+        };
+        life.accounts = accounts.iter().map(|each| (account(each), false)).collect();
+        life.until(Wish::Present).await.expect("it comes up");
+        life
     }
 
     fn is_postgres(&self) -> bool {
         self.server.engine == Engine::Postgresql
+    }
+}
+
+/// An owner of an identity of its own.
+pub(crate) fn owner(identity: &str) -> Owner {
+    Owner {
+        cluster: ClusterId::new("tests"),
+        identity: Identity::new(identity),
+        key: Key::new("team-a", "shop", "web", "rds"),
     }
 }
 
@@ -82,7 +160,7 @@ pub(crate) fn database(id: &ExternalId) -> &str {
     id.as_str().split_once('/').expect("SERVER/DATABASE").1
 }
 
-/// The login of an account of the kit's.
+/// The login of an account of a database.
 pub(crate) fn login_of(database: &str, account: &str) -> String {
     let identity = database
         .split('_')
@@ -93,7 +171,7 @@ pub(crate) fn login_of(database: &str, account: &str) -> String {
 #[async_trait]
 impl Subject for OneServer {
     fn adapter(&self) -> Arc<dyn DynAdapter> {
-        Arc::clone(&self.adapter)
+        Arc::clone(self.adapter.as_ref().expect("it was started"))
     }
 
     fn spec(&self) -> Json {
@@ -201,6 +279,16 @@ impl Subject for OneServer {
             .login(&login_of(name, user), password, Some(name), "SELECT 1")
             .await;
         login.is_ok()
+    }
+
+    /// The clock is the test's own, see [`clock`]: where nobody waits for an answer, time passes at once, and more of
+    /// it than was asked for, as the kit looks again and again meanwhile.
+    async fn settle(&self, time: Duration) {
+        if self.proxy.cuts.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::time::advance(time.max(Duration::from_secs(3))).await;
+        } else {
+            tokio::time::sleep(time).await;
+        }
     }
 
     fn faults(&self) -> Option<Arc<dyn Faults>> {
