@@ -202,12 +202,11 @@ impl Adapter for LogAdapter {
     }
 
     async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<State>>> {
-        let Some(first) = claims.first() else {
+        if claims.is_empty() {
             return Vec::new();
-        };
+        }
         // What the registry says counts only while the server it speaks of answers.
-        let tenant = first.id.clone().unwrap_or_else(|| self.server.tenant(first, 0));
-        let looked = match self.server.check("log.observe", &tenant).await {
+        let looked = match self.server.check("log.observe", &self.server.anybody()).await {
             Ok(()) => self.registry.tenants().await,
             Err(error) => Err(error),
         };
@@ -359,9 +358,7 @@ impl Adapter for LogAdapter {
 
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {
         let tenants = self.registry.tenants().await?;
-        if let Some(tenant) = tenants.keys().next() {
-            self.server.check("log.inventory", tenant).await?;
-        }
+        self.server.check("log.inventory", &self.server.anybody()).await?;
         let owned = tenants
             .into_iter()
             .filter(|(_, record)| record.owner.cluster == *cluster);

@@ -65,7 +65,7 @@ impl Loki {
 
     /// Ends it, if it runs, and starts it. Only when it starts does it index at once what it took before.
     async fn restart(&mut self) {
-        self.process = None;
+        self.process.take().into_iter().for_each(Process::stop);
         let program = process::script("loki/build");
         let path = self.directory.path();
         let arguments = [format!("-config.file={}", path.join("loki.json").display())];
