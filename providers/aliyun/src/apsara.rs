@@ -7,7 +7,12 @@ use mooring_provider_http::HttpConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AssumeRole, Scheme, check_endpoints, check_region, check_role, invalid, read};
+use crate::{
+    config::{AssumeRole, Scheme, check_endpoints, check_region, check_role, invalid, read},
+    log::LogConfig,
+    rds::RdsConfig,
+    slb::SlbConfig,
+};
 
 /// An organisation of an Apsara Stack.
 ///
@@ -44,6 +49,15 @@ pub struct ApsaraConfig {
     /// A role that is assumed with the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assume_role: Option<AssumeRole>,
+    /// How databases are bought and kept.
+    #[serde(default)]
+    pub rds: RdsConfig,
+    /// How balancers are bought.
+    #[serde(default)]
+    pub slb: SlbConfig,
+    /// How lines of logs are collected.
+    #[serde(default)]
+    pub log: LogConfig,
     /// How the APIs are reached; a stack's own certificate authority belongs into its `caBundle`.
     #[serde(default)]
     pub http: HttpConfig,

@@ -7,7 +7,7 @@ use mooring_provider_http::{HttpConfig, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::product::Product;
+use crate::{log::LogConfig, product::Product, rds::RdsConfig, slb::SlbConfig};
 
 /// An account of Alibaba Cloud in one region.
 ///
@@ -41,6 +41,15 @@ pub struct AliyunConfig {
     /// A profile of the command line tool's file `~/.aliyun/config.json`; empty for its current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// How databases are bought and kept.
+    #[serde(default)]
+    pub rds: RdsConfig,
+    /// How balancers are bought.
+    #[serde(default)]
+    pub slb: SlbConfig,
+    /// How lines of logs are collected.
+    #[serde(default)]
+    pub log: LogConfig,
     /// How the APIs are reached.
     #[serde(default)]
     pub http: HttpConfig,

@@ -5,7 +5,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use mooring_provider::{Credentials, DynAdapter, Kind, Provider, ProviderInfo, Registration, Result};
 
-use crate::{api::Api, apsara::ApsaraConfig, config::AliyunConfig, monitor::Monitor, vpc::Vpc};
+use crate::{
+    api::Api,
+    apsara::ApsaraConfig,
+    config::AliyunConfig,
+    log::{Log, LogConfig},
+    monitor::Monitor,
+    rds::{Rds, RdsConfig},
+    slb::{Slb, SlbConfig},
+    vpc::Vpc,
+};
 
 /// Makes the public cloud known as `aliyun`.
 pub fn register() -> Registration {
@@ -24,11 +33,13 @@ pub fn register_apsara() -> Registration {
 }
 
 fn aliyun(config: &AliyunConfig, credentials: &Credentials) -> Result<Arc<dyn Provider>> {
-    Ok(Arc::new(Account::new(Api::public(config, credentials)?)))
+    let api = Api::public(config, credentials)?;
+    Ok(Arc::new(Account::new(api, &config.rds, &config.slb, &config.log)))
 }
 
 fn apsara(config: &ApsaraConfig, credentials: &Credentials) -> Result<Arc<dyn Provider>> {
-    Ok(Arc::new(Account::new(Api::apsara(config, credentials)?)))
+    let api = Api::apsara(config, credentials)?;
+    Ok(Arc::new(Account::new(api, &config.rds, &config.slb, &config.log)))
 }
 
 /// The adapters of one account in one region.
@@ -39,8 +50,14 @@ struct Account {
 }
 
 impl Account {
-    fn new(api: Api) -> Self {
-        let adapters: [Arc<dyn DynAdapter>; _] = [Arc::new(Vpc::new(api.clone())), Arc::new(Monitor::new(api.clone()))];
+    fn new(api: Api, rds: &RdsConfig, slb: &SlbConfig, log: &LogConfig) -> Self {
+        let adapters: [Arc<dyn DynAdapter>; _] = [
+            Arc::new(Vpc::new(api.clone())),
+            Arc::new(Rds::new(api.clone(), rds.clone())),
+            Arc::new(Slb::new(api.clone(), slb.clone())),
+            Arc::new(Log::new(api.clone(), log.clone())),
+            Arc::new(Monitor::new(api.clone())),
+        ];
         Self {
             api,
             adapters: adapters.into_iter().map(|adapter| (adapter.kind(), adapter)).collect(),

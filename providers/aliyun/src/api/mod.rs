@@ -141,6 +141,18 @@ impl Api {
     }
 }
 
+/// A member that is null means what a member that is missing means; these APIs have both.
+fn drop_nulls(value: &mut Json) {
+    match value {
+        Json::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Json::Array(members) => members.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Identity {
@@ -149,8 +161,10 @@ struct Identity {
 
 fn read<T: DeserializeOwned>(operation: &'static str, reply: Reply<Json>) -> Result<Reply<T>> {
     let request_id = reply.request_id;
+    let mut value = reply.value;
+    drop_nulls(&mut value);
     // serde's message may quote a value.
-    let value = T::deserialize(reply.value).map_err(|_| {
+    let value = T::deserialize(value).map_err(|_| {
         let message = "the answer has not the members that were expected";
         let error = Error::new(ErrorKind::Unexpected, operation, message);
         match &request_id {
