@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::{monitor, product::Product, vpc};
+use crate::{log, monitor, product::Product, rds, slb, vpc};
 
 /// What an Action is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +53,14 @@ const CLIENT: &[Used] = &[
 
 /// Every Action that is used on the public cloud, sorted.
 pub fn actions() -> Vec<Action> {
-    let mut all: Vec<_> = [CLIENT, monitor::ACTIONS, vpc::ACTIONS]
+    let mut all: Vec<_> = [
+        CLIENT,
+        log::ACTIONS,
+        monitor::ACTIONS,
+        rds::ACTIONS,
+        slb::ACTIONS,
+        vpc::ACTIONS,
+    ]
         .concat()
         .into_iter()
         .map(|(product, name, need)| Action { product, name, need })
