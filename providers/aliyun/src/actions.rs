@@ -61,10 +61,10 @@ pub fn actions() -> Vec<Action> {
         slb::ACTIONS,
         vpc::ACTIONS,
     ]
-        .concat()
-        .into_iter()
-        .map(|(product, name, need)| Action { product, name, need })
-        .collect();
+    .concat()
+    .into_iter()
+    .map(|(product, name, need)| Action { product, name, need })
+    .collect();
     all.sort_unstable();
     all.dedup();
     all

@@ -114,8 +114,16 @@ async fn http_is_served_by_the_classic_one_paid_by_consumption() {
     ]);
     scene.spec["allowFrom"] = json!(["10.9.0.0/16"]);
     scene.up().await;
-    let sent = scene.cloud.calls(0).into_iter().find(|call| call.action == "CreateLoadBalancer").expect("it is made");
-    assert_eq!((&sent.params["InstanceChargeType"], &sent.params["AddressType"]), (&json!("PayByCLCU"), &json!("intranet")));
+    let sent = scene
+        .cloud
+        .calls(0)
+        .into_iter()
+        .find(|call| call.action == "CreateLoadBalancer")
+        .expect("it is made");
+    assert_eq!(
+        (&sent.params["InstanceChargeType"], &sent.params["AddressType"]),
+        (&json!("PayByCLCU"), &json!("intranet"))
+    );
     assert!(!sent.params.contains_key("LoadBalancerSpec"));
     let group = format!("{:?}", scene.of(Thing::ClbGroup)[0]);
     for server in ["eni-pod", "i-node"] {
@@ -140,13 +148,22 @@ async fn mixed_listeners_are_two_balancers() {
     let mut spec = scene.spec.clone();
     spec["listeners"] = json!([listener(80, "http", 8080), listener(5432, "tcp", 5432)]);
     let error = scene.adapter.validate(&spec).expect_err("they are two products");
-    assert!(error.kind() == ErrorKind::InvalidSpec && error.message().contains("two slb traits"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::InvalidSpec && error.message().contains("two slb traits"),
+        "{error}"
+    );
     let mut spec = scene.spec.clone();
     (spec["listeners"], spec["allowFrom"]) = (json!([listener(80, "tcp", 8080)]), json!(["10.0.0.0/8"]));
-    assert_eq!(scene.adapter.validate(&spec).expect_err("it cannot").kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        scene.adapter.validate(&spec).expect_err("it cannot").kind(),
+        ErrorKind::Unsupported
+    );
     let mut spec = scene.spec.clone();
     spec["common"]["tags"] = json!({"ack.aliyun.com": "c1"});
-    assert_eq!(scene.adapter.validate(&spec).expect_err("it may not").kind(), ErrorKind::InvalidSpec);
+    assert_eq!(
+        scene.adapter.validate(&spec).expect_err("it may not").kind(),
+        ErrorKind::InvalidSpec
+    );
 }
 
 #[tokio::test]
@@ -154,9 +171,16 @@ async fn backends_of_another_network_are_refused_before_anything_is_made() {
     for scene in [Scene::new().await, Scene::new().await.tcp()] {
         let mut spec = scene.spec.clone();
         spec["backends"] = json!([{"address": "192.168.77.7", "targetPort": 8080, "port": 8080}]);
-        let error = scene.adapter.create(&scene.claim, &spec).await.expect_err("it cannot be reached");
+        let error = scene
+            .adapter
+            .create(&scene.claim, &spec)
+            .await
+            .expect_err("it cannot be reached");
         assert_eq!(error.kind(), ErrorKind::InvalidSpec, "{error}");
-        assert!(error.message().contains("192.168.77.7") && error.message().contains(SHARED_VPC), "{error}");
+        assert!(
+            error.message().contains("192.168.77.7") && error.message().contains(SHARED_VPC),
+            "{error}"
+        );
         assert_eq!((scene.of(Thing::Clb).len(), scene.of(Thing::Nlb).len()), (0, 0));
     }
 }
@@ -172,9 +196,15 @@ async fn listeners_of_the_cloud_controller_are_left_alone() {
         "RegionId": "cn-hangzhou", "LoadBalancerId": balancer.as_str(), "ListenerPort": 443, "Bandwidth": -1,
         "BackendServerPort": 30443,
     });
-    scene.cloud.act("Slb", "CreateLoadBalancerTCPListener", made).expect("the controller may");
+    scene
+        .cloud
+        .act("Slb", "CreateLoadBalancerTCPListener", made)
+        .expect("the controller may");
     let started = json!({"LoadBalancerId": balancer.as_str(), "ListenerPort": 443, "ListenerProtocol": "tcp"});
-    scene.cloud.act("Slb", "StartLoadBalancerListener", started).expect("the controller may");
+    scene
+        .cloud
+        .act("Slb", "StartLoadBalancerListener", started)
+        .expect("the controller may");
     let before = scene.cloud.look(Thing::Clb, balancer.as_str());
     let outcome = scene.up().await;
     assert_eq!(scene.cloud.look(Thing::Clb, balancer.as_str()), before);
@@ -189,9 +219,20 @@ async fn what_is_left_of_a_balancer_that_was_deleted_goes_too() {
     let old = scene.claim.id.clone().expect("it is there");
     assert!(scene.cloud.destroy(Thing::Nlb, old.as_str()));
     assert_eq!(scene.of(Thing::NlbGroup).len(), 1);
-    let listed = scene.adapter.inventory(&ClusterId::new("c1")).await.expect("it is listed");
+    let listed = scene
+        .adapter
+        .inventory(&ClusterId::new("c1"))
+        .await
+        .expect("it is listed");
     assert_eq!(listed.len(), 1, "what is left is on the list");
     scene.down().await;
     assert!(scene.of(Thing::NlbGroup).is_empty());
-    assert!(scene.adapter.inventory(&ClusterId::new("c1")).await.expect("it is listed").is_empty());
+    assert!(
+        scene
+            .adapter
+            .inventory(&ClusterId::new("c1"))
+            .await
+            .expect("it is listed")
+            .is_empty()
+    );
 }

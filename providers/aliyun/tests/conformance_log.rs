@@ -14,5 +14,8 @@ async fn logs_conform() {
     let subject = Simulated::new(cloud, Kind::Log, config);
     simulated::conforms(&subject).await;
     let left = subject.cloud.list(Thing::Project);
-    assert!(left.iter().all(|project| project.id == "somebody-elses"), "projects are left: {left:?}");
+    assert!(
+        left.iter().all(|project| project.id == "somebody-elses"),
+        "projects are left: {left:?}"
+    );
 }

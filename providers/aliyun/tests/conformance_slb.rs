@@ -14,7 +14,10 @@ async fn http() -> Simulated {
 fn tcp(spec: &Json, listeners: &[(u16, u16)]) -> Json {
     let mut spec = spec.clone();
     spec["allowFrom"] = json!([]);
-    spec["listeners"] = listeners.iter().map(|(port, target)| listener(*port, "tcp", *target)).collect();
+    spec["listeners"] = listeners
+        .iter()
+        .map(|(port, target)| listener(*port, "tcp", *target))
+        .collect();
     spec
 }
 

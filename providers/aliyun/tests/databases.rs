@@ -5,7 +5,7 @@ mod simulated;
 use std::sync::Arc;
 
 use mooring_provider::{
-    AccountGoal, Access, Account, Change, Claim, ClusterId, DynAdapter, ErrorKind, ExternalId, Goal, Identity, Key,
+    Access, Account, AccountGoal, Change, Claim, ClusterId, DynAdapter, ErrorKind, ExternalId, Goal, Identity, Key,
     Kind, Outcome, Owner, Phase, Result, Sighting, Step, conformance::Intents, converge, tag,
 };
 use mooring_simulator_aliyun::{Fault, Handle, Kind as Thing, Planned};
@@ -134,7 +134,9 @@ async fn an_instance_is_ordered_closed_and_tagged() {
 #[tokio::test]
 async fn an_instance_that_came_without_its_tags_gets_them() {
     let mut scene = Scene::new().await;
-    scene.cloud.fail(Planned::action("Rds", "CreateDBInstance", Fault::Untagged));
+    scene
+        .cloud
+        .fail(Planned::action("Rds", "CreateDBInstance", Fault::Untagged));
     // The call that would have tagged it fails, too; the same token then answers for the same instance.
     scene.cloud.fail(Planned {
         times: 3,
@@ -143,8 +145,14 @@ async fn an_instance_that_came_without_its_tags_gets_them() {
     let spec = scene.spec.clone();
     let lost = scene.adapter.create(&scene.claim, &spec).await;
     assert_eq!(lost.expect_err("it was not tagged").kind(), ErrorKind::Unavailable);
-    scene.cloud.fail(Planned::action("Rds", "CreateDBInstance", Fault::Untagged));
-    let created = scene.adapter.create(&scene.claim, &spec).await.expect("it is tagged now");
+    scene
+        .cloud
+        .fail(Planned::action("Rds", "CreateDBInstance", Fault::Untagged));
+    let created = scene
+        .adapter
+        .create(&scene.claim, &spec)
+        .await
+        .expect("it is tagged now");
     let all = scene.cloud.list(Thing::Db);
     assert_eq!(all.len(), 1, "one token makes one instance");
     assert_eq!(all[0].id, created.id.as_str());
@@ -167,7 +175,10 @@ async fn a_batch_is_described_together() {
     assert!(seen.iter().all(|sighting| matches!(sighting, Ok(Sighting::One(_)))));
     let calls = scene.cloud.calls(0);
     let count = |action: &str| calls.iter().filter(|call| call.action == action).count();
-    assert_eq!((count("DescribeDBInstanceAttribute"), count("ListTagResources")), (1, 1));
+    assert_eq!(
+        (count("DescribeDBInstanceAttribute"), count("ListTagResources")),
+        (1, 1)
+    );
     assert_eq!(count("DescribeDBInstances"), 0);
 }
 
@@ -217,13 +228,22 @@ async fn storage_that_the_provider_has_grown_is_no_drift() {
     scene.change(|db| {
         db.attrs.insert("DBInstanceStorage".into(), 60.into());
     });
-    let drift = scene.adapter.drift(&scene.spec, &scene.sight().await).expect("the spec is good");
+    let drift = scene
+        .adapter
+        .drift(&scene.spec, &scene.sight().await)
+        .expect("the spec is good");
     assert!(drift.is_empty(), "{drift:?}");
     scene.spec["storage"] = json!("40Gi");
-    let drift = scene.adapter.drift(&scene.spec, &scene.sight().await).expect("the spec is good");
+    let drift = scene
+        .adapter
+        .drift(&scene.spec, &scene.sight().await)
+        .expect("the spec is good");
     assert!(drift.is_empty(), "there are 60 already: {drift:?}");
     scene.spec["storage"] = json!("80Gi");
-    let drift = scene.adapter.drift(&scene.spec, &scene.sight().await).expect("the spec is good");
+    let drift = scene
+        .adapter
+        .drift(&scene.spec, &scene.sight().await)
+        .expect("the spec is good");
     assert_eq!(drift.0[0].change, Change::OnChange);
 }
 
@@ -233,7 +253,10 @@ async fn storage_never_shrinks() {
     scene.spec["storage"] = json!("100Gi");
     scene.up().await;
     scene.spec["storage"] = json!("50Gi");
-    let drift = scene.adapter.drift(&scene.spec, &scene.sight().await).expect("the spec is good");
+    let drift = scene
+        .adapter
+        .drift(&scene.spec, &scene.sight().await)
+        .expect("the spec is good");
     assert_eq!((drift.0[0].field, drift.0[0].change), ("storage", Change::CannotShrink));
     let goal = scene.present(Vec::new());
     assert_eq!(scene.step(&goal).await.expect("it stays").step, Step::Ready);
@@ -247,15 +270,27 @@ async fn somebody_elses_group_of_the_whitelist_is_left_alone() {
     let by_hand = json!({
         "DBInstanceId": id.as_str(), "DBInstanceIPArrayName": "dba", "ModifyMode": "Cover", "SecurityIps": "10.1.1.1",
     });
-    scene.cloud.act("Rds", "ModifySecurityIps", by_hand).expect("a person may do it");
+    scene
+        .cloud
+        .act("Rds", "ModifySecurityIps", by_hand)
+        .expect("a person may do it");
     scene.spec["clients"] = json!(["10.9.0.0/16"]);
     scene.up().await;
     let shown = scene
         .cloud
-        .act("Rds", "DescribeDBInstanceIPArrayList", json!({"DBInstanceId": id.as_str()}))
+        .act(
+            "Rds",
+            "DescribeDBInstanceIPArrayList",
+            json!({"DBInstanceId": id.as_str()}),
+        )
         .expect("it is shown");
     let groups = shown["Items"]["DBInstanceIPArray"].as_array().expect("a list");
-    let of = |name: &str| groups.iter().find(|group| group["DBInstanceIPArrayName"] == name).expect("it is there");
+    let of = |name: &str| {
+        groups
+            .iter()
+            .find(|group| group["DBInstanceIPArrayName"] == name)
+            .expect("it is there")
+    };
     assert_eq!(of("dba")["SecurityIPList"], "10.1.1.1");
     assert_eq!(of("mooring")["SecurityIPList"], "10.9.0.0/16");
 }
@@ -278,7 +313,10 @@ async fn an_account_gets_its_access_and_no_more() {
             .expect("it is shown");
         let held = &shown["Accounts"]["DBInstanceAccount"][0]["DatabasePrivileges"]["DatabasePrivilege"];
         assert_eq!(held.as_array().map(Vec::len), Some(1));
-        assert_eq!((&held[0]["DBName"], &held[0]["AccountPrivilege"]), (&json!("shop"), &json!(may)));
+        assert_eq!(
+            (&held[0]["DBName"], &held[0]["AccountPrivilege"]),
+            (&json!("shop"), &json!(may))
+        );
     }
     let goal = scene.present(vec![account(Access::Owner, "too-weak")]);
     let error = scene.step(&goal).await.expect_err("the password is refused");
@@ -296,7 +334,12 @@ async fn what_is_not_served_is_said_before_anything_is_ordered() {
         ("database", json!("mysql"), ErrorKind::InvalidSpec, "the engine's own"),
         ("backupRetention", json!("1d"), ErrorKind::InvalidSpec, "7d to 730d"),
         ("clients", json!(["everybody"]), ErrorKind::InvalidSpec, "everybody"),
-        ("network", json!({"id": null, "subnets": []}), ErrorKind::InvalidSpec, "network.id"),
+        (
+            "network",
+            json!({"id": null, "subnets": []}),
+            ErrorKind::InvalidSpec,
+            "network.id",
+        ),
     ] {
         let mut spec = scene.spec.clone();
         spec[field] = value;
@@ -306,7 +349,10 @@ async fn what_is_not_served_is_said_before_anything_is_ordered() {
     }
     let mut spec = scene.spec.clone();
     (spec["engine"], spec["tls"]) = (json!("postgresql"), json!("required"));
-    assert_eq!(scene.adapter.validate(&spec).expect_err("it cannot").kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        scene.adapter.validate(&spec).expect_err("it cannot").kind(),
+        ErrorKind::Unsupported
+    );
 }
 
 #[tokio::test]
@@ -315,9 +361,19 @@ async fn a_standby_needs_a_second_zone_and_the_subnets_their_network() {
     let mut spec = scene.spec.clone();
     spec["network"]["subnets"] = json!([{"id": "vsw-shared-1"}]);
     let error = scene.adapter.create(&scene.claim, &spec).await.expect_err("one zone");
-    assert!(error.kind() == ErrorKind::InvalidSpec && error.message().contains("second zone"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::InvalidSpec && error.message().contains("second zone"),
+        "{error}"
+    );
     spec["network"]["subnets"] = json!([{"id": "vsw-elsewhere"}]);
-    let error = scene.adapter.create(&scene.claim, &spec).await.expect_err("another network");
-    assert!(error.kind() == ErrorKind::InvalidSpec && error.message().contains("vsw-elsewhere"), "{error}");
+    let error = scene
+        .adapter
+        .create(&scene.claim, &spec)
+        .await
+        .expect_err("another network");
+    assert!(
+        error.kind() == ErrorKind::InvalidSpec && error.message().contains("vsw-elsewhere"),
+        "{error}"
+    );
     assert_eq!(scene.cloud.count("Rds", "CreateDBInstance"), 0);
 }

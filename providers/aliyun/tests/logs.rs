@@ -13,7 +13,9 @@ use serde_json::{Value as Json, json};
 async fn cloud() -> (Arc<Handle>, Arc<dyn DynAdapter>) {
     let cloud = simulated::cloud(|_| {}).await;
     let config = json!({"log": {"machineGroup": "k8s-group-c1"}});
-    let adapter = simulated::provider(&cloud, &config).adapter(Kind::Log).expect("logs are served");
+    let adapter = simulated::provider(&cloud, &config)
+        .adapter(Kind::Log)
+        .expect("logs are served");
     (cloud, adapter)
 }
 
@@ -36,7 +38,9 @@ async fn up(adapter: &Arc<dyn DynAdapter>, claim: &mut Claim, spec: &Json) {
     };
     for _ in 0..30 {
         let journal = Intents::new(std::time::Duration::ZERO);
-        let outcome = converge(&**adapter, &*journal, claim, &goal).await.expect("it comes up");
+        let outcome = converge(&**adapter, &*journal, claim, &goal)
+            .await
+            .expect("it comes up");
         match outcome.step {
             Step::Created { id, .. } => claim.id = Some(id),
             Step::Ready => return,
@@ -49,7 +53,9 @@ async fn up(adapter: &Arc<dyn DynAdapter>, claim: &mut Claim, spec: &Json) {
 async fn down(adapter: &Arc<dyn DynAdapter>, claim: &Claim) {
     for _ in 0..30 {
         let journal = Intents::new(std::time::Duration::ZERO);
-        let outcome = converge(&**adapter, &*journal, claim, &Goal::Absent).await.expect("it goes");
+        let outcome = converge(&**adapter, &*journal, claim, &Goal::Absent)
+            .await
+            .expect("it goes");
         if outcome.step == Step::Gone {
             return;
         }
@@ -61,22 +67,41 @@ async fn down(adapter: &Arc<dyn DynAdapter>, claim: &Claim) {
 async fn a_namespace_shares_a_project_that_goes_with_its_last_store() {
     let (cloud, adapter) = cloud().await;
     let spec = simulated::spec(Kind::Log);
-    let (mut web, mut report, mut other) = (claim("team-a", "web"), claim("team-a", "report"), claim("team-b", "web2"));
+    let (mut web, mut report, mut other) = (
+        claim("team-a", "web"),
+        claim("team-a", "report"),
+        claim("team-b", "web2"),
+    );
     for claim in [&mut web, &mut report, &mut other] {
         up(&adapter, claim, &spec).await;
     }
-    assert_eq!((cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()), (2, 3));
-    assert!(cloud.list(Thing::Project).iter().all(|project| project.tags.len() == 2), "no mark is left");
+    assert_eq!(
+        (cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()),
+        (2, 3)
+    );
+    assert!(
+        cloud.list(Thing::Project).iter().all(|project| project.tags.len() == 2),
+        "no mark is left"
+    );
     down(&adapter, &web).await;
-    assert_eq!((cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()), (2, 2));
+    assert_eq!(
+        (cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()),
+        (2, 2)
+    );
     down(&adapter, &report).await;
-    assert_eq!((cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()), (1, 1));
+    assert_eq!(
+        (cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()),
+        (1, 1)
+    );
     // Somebody keeps a store of his own in our project: then it stays.
     let project = cloud.list(Thing::Project)[0].id.clone();
     let params = json!({"project": project, "logstoreName": "by-hand", "ttl": 30, "shardCount": 2});
     cloud.act("Sls", "CreateLogStore", params).expect("a person may");
     down(&adapter, &other).await;
-    assert_eq!((cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()), (1, 1));
+    assert_eq!(
+        (cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
@@ -89,12 +114,21 @@ async fn logtail_is_told_which_pods_are_meant() {
     let mut configs = cloud.list(Thing::Config);
     configs.sort_by_key(|config| config.attrs["inputType"].to_string());
     let file = &configs[0].attrs["inputDetail"];
-    assert_eq!((&file["logPath"], &file["filePattern"]), (&json!("/var/log/shop"), &json!("app.log")));
+    assert_eq!(
+        (&file["logPath"], &file["filePattern"]),
+        (&json!("/var/log/shop"), &json!("app.log"))
+    );
     let stdout = &configs[1].attrs["inputDetail"]["plugin"]["inputs"][0];
     assert_eq!(stdout["type"], "service_docker_stdout");
     assert_eq!(stdout["detail"]["K8sNamespaceRegex"], "^team\\-a$");
-    assert_eq!(stdout["detail"]["IncludeK8sLabel"], json!({"app.oam.dev/component": "^web$"}));
-    assert_eq!(configs[1].attrs["outputDetail"]["endpoint"], "cn-hangzhou-intranet.log.aliyuncs.com");
+    assert_eq!(
+        stdout["detail"]["IncludeK8sLabel"],
+        json!({"app.oam.dev/component": "^web$"})
+    );
+    assert_eq!(
+        configs[1].attrs["outputDetail"]["endpoint"],
+        "cn-hangzhou-intranet.log.aliyuncs.com"
+    );
     let group = cloud.list(Thing::MachineGroup).pop().expect("the machines are known");
     assert_eq!(group.attrs["machineList"], json!(["k8s-group-c1"]));
     assert_eq!(group.attrs["applied"].as_array().map(Vec::len), Some(2));
@@ -106,7 +140,11 @@ async fn logtail_is_told_which_pods_are_meant() {
     cloud.act("Sls", "CreateConfig", by_hand).expect("a person may");
     spec["sources"] = json!(["stdout"]);
     up(&adapter, &mut web, &spec).await;
-    let left: Vec<_> = cloud.list(Thing::Config).into_iter().map(|config| config.name).collect();
+    let left: Vec<_> = cloud
+        .list(Thing::Config)
+        .into_iter()
+        .map(|config| config.name)
+        .collect();
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(left.contains(&"by-hand".to_owned()));
 }
@@ -134,7 +172,11 @@ async fn a_project_of_our_name_in_another_account_is_not_ours() {
             assert_eq!(error.kind(), ErrorKind::NotOwned, "{error}");
         }
         assert!(cloud.list(Thing::Logstore).is_empty());
-        assert!(cloud.get(Thing::Project, &project).is_some_and(|project| project.tags.is_empty()));
+        assert!(
+            cloud
+                .get(Thing::Project, &project)
+                .is_some_and(|project| project.tags.is_empty())
+        );
         cloud.destroy(Thing::Project, &project);
     }
 }
@@ -153,7 +195,12 @@ async fn what_cannot_be_done_is_said() {
         spec[field] = value;
         assert_eq!(adapter.validate(&spec).expect_err(field).kind(), kind, "{field}");
     }
-    let bare = simulated::provider(&cloud, &json!({})).adapter(Kind::Log).expect("logs are served");
+    let bare = simulated::provider(&cloud, &json!({}))
+        .adapter(Kind::Log)
+        .expect("logs are served");
     let error = bare.validate(&spec).expect_err("nobody collects");
-    assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("log.machineGroup"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::Unsupported && error.message().contains("log.machineGroup"),
+        "{error}"
+    );
 }

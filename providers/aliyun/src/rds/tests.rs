@@ -48,7 +48,10 @@ fn storage_comes_in_steps() {
 
 #[test]
 fn a_single_address_is_written_without_its_length() {
-    assert_eq!(state::clients(&spec("mysql", None)), ["10.1.2.3".to_owned(), "10.8.0.0/16".to_owned()].into());
+    assert_eq!(
+        state::clients(&spec("mysql", None)),
+        ["10.1.2.3".to_owned(), "10.8.0.0/16".to_owned()].into()
+    );
     let mut nobody = spec("mysql", None);
     nobody.clients.clear();
     assert_eq!(state::clients(&nobody), ["127.0.0.1".to_owned()].into());

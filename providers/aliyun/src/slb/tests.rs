@@ -86,14 +86,30 @@ fn a_listener_gets_the_backends_of_its_target_port_only() {
         &[(8080, "10.0.0.1", 8080), (9090, "10.0.0.2", 30090)],
     );
     let mut is = state(Kind::Nlb);
-    assert_eq!(next(&spec, &is), Some(Step::MakeGroup { udp: false, target: 8080 }));
+    assert_eq!(
+        next(&spec, &is),
+        Some(Step::MakeGroup {
+            udp: false,
+            target: 8080
+        })
+    );
     is.groups.push(group("a", 8080, &[]));
     let servers = vec![("10.0.0.1".to_owned(), 8080)];
-    assert_eq!(next(&spec, &is), Some(Step::AddServers { group: "a".into(), target: 8080, servers }));
+    assert_eq!(
+        next(&spec, &is),
+        Some(Step::AddServers {
+            group: "a".into(),
+            target: 8080,
+            servers
+        })
+    );
     is.groups[0] = group("a", 8080, &[("10.0.0.1", 8080)]);
     is.groups.push(group("b", 9090, &[("10.0.0.2", 30090)]));
     is.listeners.push(listener(80, "a", "Running"));
-    let Some(Step::MakeListener { listener: made, group, .. }) = next(&spec, &is) else {
+    let Some(Step::MakeListener {
+        listener: made, group, ..
+    }) = next(&spec, &is)
+    else {
         panic!("the second listener is missing")
     };
     assert_eq!((made.port, group.as_str()), (81, "b"));

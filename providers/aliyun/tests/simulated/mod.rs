@@ -15,12 +15,14 @@ use std::{
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Credentials, DynAdapter, ExternalId, Kind, Owner, Provider, conformance::{self, Faults, Subject, When}, tag,
+    Credentials, DynAdapter, ExternalId, Kind, Owner, Provider,
+    conformance::{self, Faults, Subject, When},
+    tag,
 };
 use mooring_provider_aliyun::register;
 use mooring_simulator_aliyun::{
-    ACCESS_KEY_ID, ACCESS_KEY_SECRET, Denial, Fault, Handle, Kind as Thing, ACCOUNT, Options, Resource, SHARED_VPC, SHARED_VSWITCHES,
-    Simulator,
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT, Denial, Fault, Handle, Kind as Thing, Options, Resource, SHARED_VPC,
+    SHARED_VSWITCHES, Simulator,
 };
 use serde_json::{Value as Json, json};
 
@@ -110,7 +112,12 @@ pub(crate) fn changed(kind: Kind) -> Json {
 pub(crate) fn found(cloud: &Handle) {
     for (kind, id, address, attrs) in [
         (Thing::NetworkInterface, "eni-pod", POD, json!({"Type": "Secondary"})),
-        (Thing::NetworkInterface, "eni-node", NODE, json!({"Type": "Primary", "InstanceId": "i-node"})),
+        (
+            Thing::NetworkInterface,
+            "eni-node",
+            NODE,
+            json!({"Type": "Primary", "InstanceId": "i-node"}),
+        ),
         (Thing::Instance, "i-node", NODE, json!({})),
     ] {
         let Json::Object(mut attrs) = attrs else { continue };
@@ -203,7 +210,11 @@ impl Subject for Simulated {
     }
 
     async fn foreign(&self, name: &str) -> ExternalId {
-        let act = |product, action, params| self.cloud.act(product, action, params).expect("somebody else may do it");
+        let act = |product, action, params| {
+            self.cloud
+                .act(product, action, params)
+                .expect("somebody else may do it")
+        };
         match self.kind {
             Kind::Rds => {
                 let params = json!({
@@ -216,9 +227,7 @@ impl Subject for Simulated {
                 ExternalId::new(made["DBInstanceId"].as_str().expect("it has an id"))
             }
             Kind::Slb if self.spec["listeners"][0]["protocol"] == "tcp" => {
-                let zones = [{
-                    json!({"ZoneId": "cn-hangzhou-h", "VSwitchId": SHARED_VSWITCHES[0]})
-                }];
+                let zones = [{ json!({"ZoneId": "cn-hangzhou-h", "VSwitchId": SHARED_VSWITCHES[0]}) }];
                 let params = json!({
                     "RegionId": "cn-hangzhou", "AddressType": "Intranet", "VpcId": SHARED_VPC, "ZoneMappings": zones,
                     "LoadBalancerName": name,
@@ -236,7 +245,12 @@ impl Subject for Simulated {
             }
             Kind::Log => {
                 // In the very project that ours would be in, if there is one.
-                let project = self.cloud.list(Thing::Project).into_iter().next().map(|project| project.id);
+                let project = self
+                    .cloud
+                    .list(Thing::Project)
+                    .into_iter()
+                    .next()
+                    .map(|project| project.id);
                 let project = project.unwrap_or_else(|| {
                     let params = json!({"projectName": "somebody-elses", "description": "not ours"});
                     act("Sls", "CreateProject", params);
@@ -312,7 +326,11 @@ impl Faults for Requests {
         self.cloud.fail_by(move |_| {
             let now = count.fetch_add(1, Ordering::SeqCst) == position;
             hit.fetch_or(now, Ordering::SeqCst);
-            now.then_some(if when == When::Before { Fault::Before } else { Fault::After })
+            now.then_some(if when == When::Before {
+                Fault::Before
+            } else {
+                Fault::After
+            })
         });
     }
 
