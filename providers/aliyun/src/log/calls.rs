@@ -41,7 +41,10 @@ pub(super) fn project_of(claim: &Claim) -> String {
 
 /// What a project of ours says of itself from its first moment on, before it can be tagged.
 pub(super) fn description(project: &str) -> String {
-    format!("shared by a namespace, made by Mooring as {}", &project[project.len() - 16..])
+    format!(
+        "shared by a namespace, made by Mooring as {}",
+        &project[project.len() - 16..]
+    )
 }
 
 #[derive(Debug, Deserialize)]
@@ -159,7 +162,9 @@ impl Sls<'_> {
         if self.api.flavour() == Flavour::Apsara {
             let params = Params::new().set("projectName", name);
             let call = Call::write(Product::SlsProjects, "DeleteProject", self.operation, params).idempotent();
-            return Ok(found(self.api.rpc::<Nothing>(call).await)?.map(|reply| reply.receipt()).unwrap_or_default());
+            return Ok(found(self.api.rpc::<Nothing>(call).await)?
+                .map(|reply| reply.receipt())
+                .unwrap_or_default());
         }
         self.remove(self.call("DeleteProject", Method::DELETE, name, "/")).await
     }
@@ -174,7 +179,9 @@ impl Sls<'_> {
         let mut all = Vec::new();
         loop {
             let query = Params::new().set("offset", all.len()).set("size", PAGE);
-            let call = self.call("ListLogStores", Method::GET, project, "/logstores").query(query);
+            let call = self
+                .call("ListLogStores", Method::GET, project, "/logstores")
+                .query(query);
             let Some(page) = found(self.read::<Page>(call).await)? else {
                 return Ok(None);
             };
@@ -196,18 +203,24 @@ impl Sls<'_> {
             "logstoreName": store, "ttl": days, "shardCount": shards, "autoSplit": true, "maxSplitShard": 64,
             "mode": "standard",
         });
-        self.write(self.call("CreateLogStore", Method::POST, project, "/logstores").body(body)).await
+        self.write(
+            self.call("CreateLogStore", Method::POST, project, "/logstores")
+                .body(body),
+        )
+        .await
     }
 
     pub(super) async fn keep(self, project: &str, store: &str, days: u64) -> Result<Receipt> {
         let body = json!({"logstoreName": store, "ttl": days});
         let path = format!("/logstores/{store}");
-        self.write(self.call("UpdateLogStore", Method::PUT, project, path).body(body)).await
+        self.write(self.call("UpdateLogStore", Method::PUT, project, path).body(body))
+            .await
     }
 
     pub(super) async fn delete_store(self, project: &str, store: &str) -> Result<Receipt> {
         let path = format!("/logstores/{store}");
-        self.remove(self.call("DeleteLogStore", Method::DELETE, project, path)).await
+        self.remove(self.call("DeleteLogStore", Method::DELETE, project, path))
+            .await
     }
 
     pub(super) async fn is_indexed(self, project: &str, store: &str) -> Result<bool> {
@@ -217,7 +230,8 @@ impl Sls<'_> {
 
     pub(super) async fn make_index(self, project: &str, store: &str, index: Json) -> Result<Receipt> {
         let path = format!("/logstores/{store}/index");
-        self.make(self.call("CreateIndex", Method::POST, project, path).body(index)).await
+        self.make(self.call("CreateIndex", Method::POST, project, path).body(index))
+            .await
     }
 
     /// The names of the configurations of a store, which begin with its own.
@@ -235,17 +249,22 @@ impl Sls<'_> {
         let call = self.call("ListConfig", Method::GET, project, "/configs").query(query);
         let page: Page = self.read(call).await?;
         // The filter is fuzzy.
-        let ours = |name: &String| name.strip_prefix(store).is_some_and(|rest| rest.starts_with('-') && rest.len() == 13);
+        let ours = |name: &String| {
+            name.strip_prefix(store)
+                .is_some_and(|rest| rest.starts_with('-') && rest.len() == 13)
+        };
         Ok(page.configs.into_iter().filter(ours).collect())
     }
 
     pub(super) async fn make_config(self, project: &str, body: Json) -> Result<Receipt> {
-        self.make(self.call("CreateConfig", Method::POST, project, "/configs").body(body)).await
+        self.make(self.call("CreateConfig", Method::POST, project, "/configs").body(body))
+            .await
     }
 
     pub(super) async fn delete_config(self, project: &str, config: &str) -> Result<Receipt> {
         let path = format!("/configs/{config}");
-        self.remove(self.call("DeleteConfig", Method::DELETE, project, path)).await
+        self.remove(self.call("DeleteConfig", Method::DELETE, project, path))
+            .await
     }
 
     /// The configurations that a machine group has; `None` when there is no such group.
@@ -256,7 +275,10 @@ impl Sls<'_> {
             configs: Vec<String>,
         }
         let path = format!("/machinegroups/{group}/configs");
-        let applied = found(self.read::<Applied>(self.call("GetAppliedConfigs", Method::GET, project, path)).await)?;
+        let applied = found(
+            self.read::<Applied>(self.call("GetAppliedConfigs", Method::GET, project, path))
+                .await,
+        )?;
         Ok(applied.map(|applied| applied.configs))
     }
 
@@ -265,12 +287,17 @@ impl Sls<'_> {
             "groupName": group, "machineIdentifyType": "userdefined", "machineList": [machines],
             "groupAttribute": {},
         });
-        self.make(self.call("CreateMachineGroup", Method::POST, project, "/machinegroups").body(body)).await
+        self.make(
+            self.call("CreateMachineGroup", Method::POST, project, "/machinegroups")
+                .body(body),
+        )
+        .await
     }
 
     pub(super) async fn apply(self, project: &str, group: &str, config: &str) -> Result<Receipt> {
         let path = format!("/machinegroups/{group}/configs/{config}");
-        self.write(self.call("ApplyConfigToMachineGroup", Method::PUT, project, path)).await
+        self.write(self.call("ApplyConfigToMachineGroup", Method::PUT, project, path))
+            .await
     }
 
     /// All tags of one resource; none when it does not exist.
@@ -300,7 +327,10 @@ impl Sls<'_> {
     }
 
     pub(super) async fn tag(self, of: Of<'_>, tags: &Tags) -> Result<Receipt> {
-        let tags: Vec<_> = tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        let tags: Vec<_> = tags
+            .iter()
+            .map(|(key, value)| json!({"key": key, "value": value}))
+            .collect();
         let body = json!({"resourceType": of.kind(), "resourceId": [of.id()], "tags": tags});
         let mut call = SlsCall::new("TagResources", self.operation, Method::POST, "/tag").body(body);
         call.idempotent = true;

@@ -92,6 +92,9 @@ fn file(spec: &Log, path: &str) -> Json {
 
 /// The index over whole lines; without one nothing can be found.
 pub(super) fn index() -> Json {
-    let tokens = ",'\";=()[]{}?@&<>/:\n\t\r ".chars().map(String::from).collect::<Vec<_>>();
+    let tokens = ",'\";=()[]{}?@&<>/:\n\t\r "
+        .chars()
+        .map(String::from)
+        .collect::<Vec<_>>();
     json!({"line": {"token": tokens, "caseSensitive": false, "chn": false}})
 }

@@ -58,7 +58,10 @@ pub(super) fn check(config: &LogConfig, spec: &Log) -> Result<()> {
         return error(ErrorKind::Unsupported, message.into());
     }
     if spec.sources.is_empty() {
-        return error(ErrorKind::InvalidSpec, "sources is empty; name one such as stdout".into());
+        return error(
+            ErrorKind::InvalidSpec,
+            "sources is empty; name one such as stdout".into(),
+        );
     }
     for source in &spec.sources {
         if let Source::File(path) = source

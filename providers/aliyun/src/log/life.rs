@@ -137,10 +137,13 @@ pub(super) async fn delete(sls: Sls<'_>, claim: &Claim, state: &State) -> Result
             return Ok(false);
         };
         // The service keeps stores of its own in some projects.
-        let others = stores.iter().any(|other| other != store && !other.starts_with("internal-"));
+        let others = stores
+            .iter()
+            .any(|other| other != store && !other.starts_with("internal-"));
         let tags = sls.tags(Of::Project(project)).await?;
         let coming = tags.keys().any(|name| name.starts_with(NEW) && *name != own);
-        let ours = tags.contains_key(SHARED) && tags.get(tag::CLUSTER).map(String::as_str) == Some(claim.owner.cluster.as_str());
+        let ours = tags.contains_key(SHARED)
+            && tags.get(tag::CLUSTER).map(String::as_str) == Some(claim.owner.cluster.as_str());
         Ok(!others && !coming && ours)
     };
     if is_last().await? {

@@ -55,7 +55,10 @@ impl State {
     /// The next thing to do so that exactly these are told to the machines.
     pub(super) fn collecting(&self, wanted: &[Config]) -> Option<Collect> {
         let is = self.is.as_ref()?;
-        let unwanted = is.configs.iter().find(|name| wanted.iter().all(|config| config.name != **name));
+        let unwanted = is
+            .configs
+            .iter()
+            .find(|name| wanted.iter().all(|config| config.name != **name));
         if let Some(name) = unwanted {
             return Some(Collect::Drop(name.clone()));
         }

@@ -82,9 +82,7 @@ pub(super) async fn ensure(api: &Api, state: &State, account: &Account) -> Resul
 
 /// Removes the account. One that is not there, or whose instance is not, is removed.
 pub(super) async fn drop(api: &Api, state: &State, name: &str) -> Result<Receipt> {
-    let params = Params::new()
-        .set("DBInstanceId", &state.id)
-        .set("AccountName", name);
+    let params = Params::new().set("DBInstanceId", &state.id).set("AccountName", name);
     match change(api, "DeleteAccount", "rds.dropAccount", params).await {
         Err(error) if is_not_found(Product::Rds, &error) => Ok(Receipt::default()),
         dropped => dropped,

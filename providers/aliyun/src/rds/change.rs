@@ -20,7 +20,12 @@ use crate::{
 };
 
 /// Sends a change that says the whole of what is wanted, so that it may be sent again.
-pub(super) async fn change(api: &Api, action: &'static str, operation: &'static str, params: Params) -> Result<Receipt> {
+pub(super) async fn change(
+    api: &Api,
+    action: &'static str,
+    operation: &'static str,
+    params: Params,
+) -> Result<Receipt> {
     let call = Call::write(Product::Rds, action, operation, params).idempotent();
     Ok(api.rpc::<Nothing>(call).await?.receipt())
 }
@@ -164,8 +169,14 @@ pub(super) async fn update(api: &Api, state: &State, spec: &Rds, drift: &Drift) 
             change(api, "ModifyDBInstanceSSL", "rds.update", params).await
         }
         "backupRetention" => {
-            let days = spec.backup_retention.map_or(7, |span| span.get().as_secs().div_ceil(86_400));
-            let backup = state.parts.as_ref().map(|parts| parts.backup.clone()).unwrap_or_default();
+            let days = spec
+                .backup_retention
+                .map_or(7, |span| span.get().as_secs().div_ceil(86_400));
+            let backup = state
+                .parts
+                .as_ref()
+                .map(|parts| parts.backup.clone())
+                .unwrap_or_default();
             let params = of()
                 .set("BackupPolicyMode", "DataBackupPolicy")
                 .set("BackupRetentionPeriod", days)

@@ -70,7 +70,9 @@ pub(super) fn check(spec: &Rds) -> Result<()> {
     }
     if let Some(wanted) = &spec.version {
         let known = versions(spec.engine);
-        let fits = known.iter().any(|(portable, native)| wanted == portable || wanted == native)
+        let fits = known
+            .iter()
+            .any(|(portable, native)| wanted == portable || wanted == native)
             || (spec.engine == Engine::Sqlserver && wanted.starts_with("20") && wanted.contains('_'));
         if !fits {
             let names: Vec<_> = known.iter().map(|(portable, _)| *portable).collect();

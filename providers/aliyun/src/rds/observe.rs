@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
-use mooring_provider::{Claim, ClusterId, Error, ErrorKind, ExternalId, Owned, Phase, Result, Sighting, spec::Engine, tag};
+use mooring_provider::{
+    Claim, ClusterId, Error, ErrorKind, ExternalId, Owned, Phase, Result, Sighting, spec::Engine, tag,
+};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -53,7 +55,11 @@ async fn look(api: &Api, claims: &[Claim]) -> Result<Vec<Result<Sighting<State>>
     let ids: BTreeSet<String> = candidates.iter().flatten().cloned().collect();
     let mut seen = states(api, ids).await?;
     // Only what is looked at closely costs calls of its own.
-    let running: Vec<_> = seen.values().filter(|state| state.is.status == "Running").cloned().collect();
+    let running: Vec<_> = seen
+        .values()
+        .filter(|state| state.is.status == "Running")
+        .cloned()
+        .collect();
     let parts: Vec<_> = stream::iter(running)
         .map(async |state: State| (state.id.to_string(), parts(api, &state.is).await))
         .buffer_unordered(AT_ONCE)
@@ -153,7 +159,12 @@ async fn described(api: &Api, ids: &[String]) -> Result<Vec<Attribute>> {
         let known: BTreeSet<_> = found.iter().map(|instance| instance.id.clone()).collect();
         let missing: Vec<_> = ids.iter().filter(|id| !known.contains(*id)).collect();
         for id in missing {
-            found.extend(describe(api, id).await?.into_iter().filter(|instance| instance.id == *id));
+            found.extend(
+                describe(api, id)
+                    .await?
+                    .into_iter()
+                    .filter(|instance| instance.id == *id),
+            );
         }
     }
     Ok(found)

@@ -77,11 +77,7 @@ pub(super) fn addresses<'a>(list: impl IntoIterator<Item = &'a str>) -> BTreeSet
 /// Who is to be let in; nobody, if nobody is named.
 pub(super) fn clients(spec: &Rds) -> BTreeSet<String> {
     let wanted = addresses(spec.clients.iter().map(String::as_str));
-    if wanted.is_empty() {
-        addresses([NOBODY])
-    } else {
-        wanted
-    }
+    if wanted.is_empty() { addresses([NOBODY]) } else { wanted }
 }
 
 impl State {
@@ -175,7 +171,12 @@ impl State {
             let wanted = engine::version(spec);
             drift.compare("version", Change::Immutable, &wanted, &is.engine_version);
         }
-        drift.compare("network", Change::Immutable, &spec.network.id.as_deref().unwrap_or_default(), &is.vpc_id.as_str());
+        drift.compare(
+            "network",
+            Change::Immutable,
+            &spec.network.id.as_deref().unwrap_or_default(),
+            &is.vpc_id.as_str(),
+        );
         if let Some(group) = &spec.common.resource_group {
             drift.compare("resourceGroup", Change::Immutable, group, &is.resource_group_id);
         }
@@ -201,7 +202,10 @@ impl State {
     }
 
     fn drift_of_parts(&self, spec: &Rds, parts: &Parts, drift: &mut Drift) {
-        let declared = self.tags.get(DATABASE).is_none_or(|database| *database == spec.database);
+        let declared = self
+            .tags
+            .get(DATABASE)
+            .is_none_or(|database| *database == spec.database);
         if declared && !parts.databases.iter().any(|database| database.name == spec.database) {
             drift.compare("database", Change::Enforced, &spec.database.as_str(), &"");
         }
@@ -247,7 +251,11 @@ impl State {
         let (true, Some(engine)) = (usable, self.engine()) else {
             return bindings;
         };
-        let port = if is.port == 0 { u64::from(engine.port()) } else { is.port };
+        let port = if is.port == 0 {
+            u64::from(engine.port())
+        } else {
+            is.port
+        };
         bindings.extend([
             ("type".into(), engine.scheme().into()),
             ("provider".into(), "aliyun".into()),

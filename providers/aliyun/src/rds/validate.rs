@@ -28,7 +28,10 @@ pub(super) fn check(spec: &Rds) -> Result<()> {
         return bad("class is empty; name an instance class such as mysql.n2.medium.1".into());
     }
     if gigabytes(spec.storage) > LARGEST {
-        return bad(format!("storage: `{}` is out of range; use up to {LARGEST}Gi", spec.storage));
+        return bad(format!(
+            "storage: `{}` is out of range; use up to {LARGEST}Gi",
+            spec.storage
+        ));
     }
     let name = &spec.database;
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
@@ -48,7 +51,9 @@ pub(super) fn check(spec: &Rds) -> Result<()> {
     if let Some(retention) = spec.backup_retention {
         let days = retention.get().as_secs().div_ceil(DAY);
         if !(7..=730).contains(&days) {
-            return bad(format!("backup.retention: `{retention}` is out of range; use 7d to 730d"));
+            return bad(format!(
+                "backup.retention: `{retention}` is out of range; use 7d to 730d"
+            ));
         }
     }
     for client in &spec.clients {

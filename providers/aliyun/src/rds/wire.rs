@@ -227,7 +227,11 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         }
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
-            if text.is_empty() { Ok(0) } else { text.parse().map_err(E::custom) }
+            if text.is_empty() {
+                Ok(0)
+            } else {
+                text.parse().map_err(E::custom)
+            }
         }
     }
 

@@ -221,7 +221,9 @@ pub(super) async fn listeners(api: &Api, ids: &[String]) -> Result<BTreeMap<Stri
                 .maybe("NextToken", next.as_ref());
             let page: Listeners = read(api, "DescribeLoadBalancerListeners", params).await?;
             for item in page.listeners {
-                all.entry(item.load_balancer_id.clone()).or_default().push(listener(item));
+                all.entry(item.load_balancer_id.clone())
+                    .or_default()
+                    .push(listener(item));
             }
             next = page.next_token.filter(|token| !token.is_empty());
             if next.is_none() {
@@ -244,7 +246,10 @@ fn listener(item: ListenerItem) -> Listener {
         protocol: item.listener_protocol,
         status: item.status,
         group: item.group,
-        path: web.as_ref().filter(|web| web.checks != "off").map(|web| web.path.clone()),
+        path: web
+            .as_ref()
+            .filter(|web| web.checks != "off")
+            .map(|web| web.path.clone()),
         certificate: web.map(|web| web.certificate).filter(|id| !id.is_empty()),
         list: list.filter(|_| item.acl_status.eq_ignore_ascii_case("on")),
         id: String::new(),
@@ -278,7 +283,11 @@ pub(super) async fn groups(api: &Api, balancer: &str) -> Result<Vec<Group>> {
 
 /// The address is in the description, for a server is listed without one.
 fn server(item: ServerItem) -> Server {
-    let address = if item.description.is_empty() { item.server_ip } else { item.description };
+    let address = if item.description.is_empty() {
+        item.server_ip
+    } else {
+        item.description
+    };
     Server {
         address,
         port: item.port,

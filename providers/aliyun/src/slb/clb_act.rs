@@ -65,13 +65,7 @@ struct New {
     load_balancer_id: String,
 }
 
-pub(super) async fn create(
-    api: &Api,
-    config: &SlbConfig,
-    claim: &Claim,
-    spec: &Slb,
-    place: &Place,
-) -> Result<Created> {
+pub(super) async fn create(api: &Api, config: &SlbConfig, claim: &Claim, spec: &Slb, place: &Place) -> Result<Created> {
     let mut params = Params::new()
         .set("LoadBalancerName", &claim.name)
         .set("PayType", "PayOnDemand")
@@ -298,7 +292,11 @@ pub(super) async fn resolve(
         for interface in api.rpc::<Interfaces>(call).await?.value.sets.list {
             let of_server = interface.kind.eq_ignore_ascii_case("primary") && !interface.instance_id.is_empty();
             let own = interface.private_ip_address.clone();
-            let all = interface.private_ip_sets.list.into_iter().map(|address| address.private_ip_address);
+            let all = interface
+                .private_ip_sets
+                .list
+                .into_iter()
+                .map(|address| address.private_ip_address);
             for address in all.chain([own.clone()]).filter(|address| !address.is_empty()) {
                 let is = match of_server && address == own {
                     true => (interface.instance_id.clone(), "ecs"),
@@ -328,7 +326,13 @@ pub(super) async fn resolve(
         .collect()
 }
 
-async fn drop_listener(api: &Api, operation: &'static str, state: &State, port: u16, protocol: &str) -> Result<Receipt> {
+async fn drop_listener(
+    api: &Api,
+    operation: &'static str,
+    state: &State,
+    port: u16,
+    protocol: &str,
+) -> Result<Receipt> {
     let params = Params::new()
         .set("LoadBalancerId", &state.id)
         .set("ListenerPort", port)
@@ -344,7 +348,9 @@ async fn drop_list(api: &Api, operation: &'static str, list: &str) -> Result<Rec
 /// Removes every listener, one at a time; `None` when there is none.
 pub(super) async fn silence(api: &Api, operation: &'static str, state: &State) -> Result<Option<Receipt>> {
     match state.listeners.first() {
-        Some(listener) => drop_listener(api, operation, state, listener.port, &listener.protocol).await.map(Some),
+        Some(listener) => drop_listener(api, operation, state, listener.port, &listener.protocol)
+            .await
+            .map(Some),
         None => Ok(None),
     }
 }

@@ -96,8 +96,16 @@ impl Slb {
         let params = Params::new().set("VpcId", vpc);
         let call = Call::read(Product::Vpc, "DescribeVpcs", "slb.create", params);
         let answer: Vpcs = self.api.rpc(call).await?.value;
-        let ranges: Vec<_> = answer.vpcs.list.into_iter().filter(|found| found.id == vpc).flat_map(Vpc::ranges).collect();
-        let outside = servers.iter().find(|(address, _)| !ranges.iter().any(|range| contains(range, address)));
+        let ranges: Vec<_> = answer
+            .vpcs
+            .list
+            .into_iter()
+            .filter(|found| found.id == vpc)
+            .flat_map(Vpc::ranges)
+            .collect();
+        let outside = servers
+            .iter()
+            .find(|(address, _)| !ranges.iter().any(|range| contains(range, address)));
         outside.map_or(Ok(()), |(address, _)| {
             let message = format!(
                 "backends.address: `{address}` is not in {vpc} ({}); a balancer reaches only what is in its own VPC, so \
@@ -248,7 +256,9 @@ impl Adapter for Slb {
         if let Some(listener) = state.listeners.iter().find(|listener| !listener.is_going()) {
             return match state.kind {
                 Kind::Nlb => nlb_act::drop_listener(&self.api, "slb.park", &listener.id).await,
-                Kind::Clb => clb_act::silence(&self.api, "slb.park", state).await.map(Option::unwrap_or_default),
+                Kind::Clb => clb_act::silence(&self.api, "slb.park", state)
+                    .await
+                    .map(Option::unwrap_or_default),
             };
         }
         let note = Tags::from([(tag::PARKED_UNTIL.to_owned(), until.to_owned())]);

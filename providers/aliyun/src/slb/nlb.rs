@@ -154,10 +154,7 @@ struct ServerItem {
 async fn pages<P: Page>(api: &Api, action: &'static str, params: Params) -> Result<Vec<P::Item>> {
     let (mut all, mut next) = (Vec::new(), None::<String>);
     loop {
-        let params = params
-            .clone()
-            .set("MaxResults", PAGE)
-            .maybe("NextToken", next.as_ref());
+        let params = params.clone().set("MaxResults", PAGE).maybe("NextToken", next.as_ref());
         let (items, token) = api
             .rpc::<P>(Call::read(Product::Nlb, action, "slb.observe", params))
             .await?
@@ -225,7 +222,8 @@ pub(super) async fn listeners(api: &Api, ids: &[String]) -> Result<BTreeMap<Stri
             });
         }
     }
-    all.values_mut().for_each(|list| list.retain(|listener| listener.status != "Deleted"));
+    all.values_mut()
+        .for_each(|list| list.retain(|listener| listener.status != "Deleted"));
     Ok(all)
 }
 
@@ -264,7 +262,11 @@ pub(super) async fn servers(api: &Api, group: &str) -> Result<Vec<Server>> {
         .into_iter()
         .filter(staying)
         .map(|item| Server {
-            address: if item.server_ip.is_empty() { item.server_id.clone() } else { item.server_ip },
+            address: if item.server_ip.is_empty() {
+                item.server_id.clone()
+            } else {
+                item.server_ip
+            },
             port: item.port,
             id: item.server_id,
             kind: item.server_type,

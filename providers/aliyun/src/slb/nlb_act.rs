@@ -137,7 +137,11 @@ async fn make_group(api: &Api, claim: &Claim, state: &State, spec: &Slb, udp: bo
 }
 
 async fn make_listener(api: &Api, state: &State, listener: &Listener, group: &str) -> Result<Receipt> {
-    let protocol = if listener.protocol == Protocol::Udp { "UDP" } else { "TCP" };
+    let protocol = if listener.protocol == Protocol::Udp {
+        "UDP"
+    } else {
+        "TCP"
+    };
     let params = Params::new()
         .set("LoadBalancerId", &state.id)
         .set("ListenerPort", listener.port)

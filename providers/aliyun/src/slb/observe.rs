@@ -38,7 +38,12 @@ async fn look(api: &Api, claims: &[Claim]) -> Result<Vec<Sighting<State>>> {
     }
     let found = balancers(api, claims).await?;
     let of = |kind: Kind| -> Vec<String> {
-        let ids: BTreeSet<_> = found.iter().flatten().filter(|found| found.kind == kind).map(|found| found.id.clone()).collect();
+        let ids: BTreeSet<_> = found
+            .iter()
+            .flatten()
+            .filter(|found| found.kind == kind)
+            .map(|found| found.id.clone())
+            .collect();
         ids.into_iter().collect()
     };
     let (network, classic) = (of(Kind::Nlb), of(Kind::Clb));
@@ -103,7 +108,11 @@ fn state(found: Found, listeners: &BTreeMap<String, Vec<Listener>>, groups: Vec<
 /// For each claim what it may mean: by id, else by its identity.
 async fn balancers(api: &Api, claims: &[Claim]) -> Result<Vec<Vec<Found>>> {
     let ids = |of: Kind| -> Vec<String> {
-        let ids: BTreeSet<_> = claims.iter().filter_map(|claim| claim.id.as_ref()).map(ToString::to_string).collect();
+        let ids: BTreeSet<_> = claims
+            .iter()
+            .filter_map(|claim| claim.id.as_ref())
+            .map(ToString::to_string)
+            .collect();
         ids.into_iter().filter(|id| kind(id) == Some(of)).collect()
     };
     let mut known: BTreeMap<String, Found> = BTreeMap::new();
@@ -115,7 +124,11 @@ async fn balancers(api: &Api, claims: &[Claim]) -> Result<Vec<Vec<Found>>> {
     }
     let mut all = Vec::with_capacity(claims.len());
     for claim in claims {
-        let id = claim.id.as_ref().map(ExternalId::as_str).filter(|id| kind(id).is_some());
+        let id = claim
+            .id
+            .as_ref()
+            .map(ExternalId::as_str)
+            .filter(|id| kind(id).is_some());
         all.push(match id {
             Some(id) => known.get(id).map(copy).into_iter().collect(),
             None => tagged(api, tag::IDENTITY, claim.owner.identity.as_str()).await?,
@@ -177,18 +190,29 @@ impl Parts {
     }
 
     fn groups_of(&self, tags: &Tags) -> Vec<Group> {
-        self.groups.iter().filter(|(own, _)| same(own, tags)).map(|(_, group)| group.clone()).collect()
+        self.groups
+            .iter()
+            .filter(|(own, _)| same(own, tags))
+            .map(|(_, group)| group.clone())
+            .collect()
     }
 
     fn lists_of(&self, tags: &Tags) -> Vec<AccessList> {
-        self.lists.iter().filter(|(own, _)| same(own, tags)).map(|(_, list)| list.clone()).collect()
+        self.lists
+            .iter()
+            .filter(|(own, _)| same(own, tags))
+            .map(|(_, list)| list.clone())
+            .collect()
     }
 
     /// What is left of a balancer that is gone. While it may only be out of sight, nothing is said to be left.
     fn left_of(&self, claim: &Claim) -> Sighting<State> {
         let tags = marks::of_owner(&claim.owner);
         let (groups, lists) = (self.groups_of(&tags), self.lists_of(&tags));
-        let first = groups.first().map(|group| &group.id).or(lists.first().map(|list| &list.id));
+        let first = groups
+            .first()
+            .map(|group| &group.id)
+            .or(lists.first().map(|list| &list.id));
         let Some(first) = first.filter(|_| !claim.settling) else {
             return Sighting::Absent;
         };

@@ -17,17 +17,37 @@ pub(super) enum Step {
     /// The list of those who may connect.
     MakeList,
     /// Those who may connect.
-    FillList { id: String, add: Vec<String>, remove: Vec<String> },
+    FillList {
+        id: String,
+        add: Vec<String>,
+        remove: Vec<String>,
+    },
     /// A group of backends.
     MakeGroup { udp: bool, target: u16 },
     /// Backends that no longer are.
-    RemoveServers { group: String, target: u16, servers: Vec<Server> },
+    RemoveServers {
+        group: String,
+        target: u16,
+        servers: Vec<Server>,
+    },
     /// Backends that are new, address and port.
-    AddServers { group: String, target: u16, servers: Vec<(String, u16)> },
+    AddServers {
+        group: String,
+        target: u16,
+        servers: Vec<(String, u16)>,
+    },
     /// A listener.
-    MakeListener { listener: Listener, group: String, list: Option<String> },
+    MakeListener {
+        listener: Listener,
+        group: String,
+        list: Option<String>,
+    },
     /// A listener that is otherwise.
-    SetListener { listener: Listener, group: String, list: Option<String> },
+    SetListener {
+        listener: Listener,
+        group: String,
+        list: Option<String>,
+    },
     /// A listener that stands still.
     StartListener { id: String, port: u16, protocol: String },
     /// A group that no listener needs.
@@ -60,11 +80,17 @@ impl Step {
             Self::DropList { id } => difference("allowFrom", none(), id.clone()),
             Self::MakeGroup { target, .. } => difference("backends", format!("a group for port {target}"), none()),
             Self::AddServers { servers, .. } => {
-                let servers: Vec<_> = servers.iter().map(|(address, port)| format!("{address}:{port}")).collect();
+                let servers: Vec<_> = servers
+                    .iter()
+                    .map(|(address, port)| format!("{address}:{port}"))
+                    .collect();
                 difference("backends", servers.join(","), none())
             }
             Self::RemoveServers { servers, .. } => {
-                let servers: Vec<_> = servers.iter().map(|server| format!("{}:{}", server.address, server.port)).collect();
+                let servers: Vec<_> = servers
+                    .iter()
+                    .map(|server| format!("{}:{}", server.address, server.port))
+                    .collect();
                 difference("backends", none(), servers.join(","))
             }
             Self::DropGroup { id } => difference("backends", none(), id.clone()),
@@ -73,7 +99,12 @@ impl Step {
 }
 
 fn shown(listener: &Listener) -> String {
-    format!("{}/{} to {}", listener.port, listener.protocol.as_str(), listener.target_port)
+    format!(
+        "{}/{} to {}",
+        listener.port,
+        listener.protocol.as_str(),
+        listener.target_port
+    )
 }
 
 /// The next step, if one is needed. Where the cluster's cloud controller manages the listeners, none ever is.
@@ -95,7 +126,10 @@ pub(super) fn next(spec: &Slb, state: &State) -> Option<Step> {
     };
 
     let foreign = state.listeners.iter().find(|has| {
-        let declared = spec.listeners.iter().any(|listener| has.is(listener.port, listener.protocol));
+        let declared = spec
+            .listeners
+            .iter()
+            .any(|listener| has.is(listener.port, listener.protocol));
         !declared && !has.is_going()
     });
     if let Some(has) = foreign {
@@ -128,7 +162,11 @@ pub(super) fn next(spec: &Slb, state: &State) -> Option<Step> {
     for listener in &spec.listeners {
         let (group, list) = (group_of(listener)?, list.clone());
         let listener = listener.clone();
-        let Some(has) = state.listeners.iter().find(|has| has.is(listener.port, listener.protocol)) else {
+        let Some(has) = state
+            .listeners
+            .iter()
+            .find(|has| has.is(listener.port, listener.protocol))
+        else {
             return Some(Step::MakeListener { listener, group, list });
         };
         let fits = has.group == group
@@ -169,10 +207,19 @@ fn first(groups: &[Group], (udp, target): (bool, u16)) -> Option<&Group> {
 
 fn servers_of(group: &Group, wanted: &BTreeSet<(String, u16)>) -> Option<Step> {
     let is_wanted = |server: &&Server| wanted.contains(&(server.address.clone(), server.port));
-    let servers: Vec<_> = group.servers.iter().filter(|server| !is_wanted(server)).cloned().collect();
+    let servers: Vec<_> = group
+        .servers
+        .iter()
+        .filter(|server| !is_wanted(server))
+        .cloned()
+        .collect();
     let (id, target) = (group.id.clone(), group.target);
     if !servers.is_empty() {
-        return Some(Step::RemoveServers { group: id, target, servers });
+        return Some(Step::RemoveServers {
+            group: id,
+            target,
+            servers,
+        });
     }
     let has: BTreeSet<_> = group
         .servers

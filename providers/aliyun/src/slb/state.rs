@@ -133,7 +133,10 @@ impl State {
             "active" => self.parts(),
             "deleting" | "deleted" => Phase::Deleting,
             "createfailed" => Phase::Failed(format!("{} could not be made by the provider", self.id)),
-            "inactive" => Phase::Failed(format!("{} is switched off; whoever did that has to switch it on", self.id)),
+            "inactive" => Phase::Failed(format!(
+                "{} is switched off; whoever did that has to switch it on",
+                self.id
+            )),
             "locked" => Phase::Failed(format!(
                 "AccountOverdue: {} is locked, because the account is in arrears; settle it, or the provider deletes the \
                  balancer",
@@ -170,7 +173,11 @@ impl State {
             });
             return drift;
         };
-        let scheme = if is.internet { Scheme::Internet } else { Scheme::Internal };
+        let scheme = if is.internet {
+            Scheme::Internet
+        } else {
+            Scheme::Internal
+        };
         drift.compare("scheme", Change::Immutable, &spec.scheme, &scheme);
         if !is.vpc.is_empty() {
             let wanted = spec.network.id.as_deref().unwrap_or_default();

@@ -64,7 +64,10 @@ pub(super) fn check(flavour: Flavour, spec: &Slb) -> Result<Kind> {
             return bad("listeners: port and targetPort are 1 to 65535".into());
         }
         if !ports.insert((listener.port, listener.protocol == Protocol::Udp)) {
-            return bad(format!("listeners.port: `{}` is listened on twice; remove one", listener.port));
+            return bad(format!(
+                "listeners.port: `{}` is listened on twice; remove one",
+                listener.port
+            ));
         }
         let (secure, web) = (
             listener.protocol == Protocol::Https,

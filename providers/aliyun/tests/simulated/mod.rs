@@ -12,7 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Credentials, DynAdapter, ExternalId, Kind, Owner, Provider, conformance::{Faults, Subject, When}, tag,
+    Credentials, DynAdapter, ExternalId, Kind, Owner, Provider,
+    conformance::{Faults, Subject, When},
+    tag,
 };
 use mooring_provider_aliyun::register;
 use mooring_simulator_aliyun::{
@@ -133,7 +135,11 @@ impl Subject for Simulated {
     }
 
     async fn foreign(&self, name: &str) -> ExternalId {
-        let act = |product, action, params| self.cloud.act(product, action, params).expect("somebody else may do it");
+        let act = |product, action, params| {
+            self.cloud
+                .act(product, action, params)
+                .expect("somebody else may do it")
+        };
         match self.kind {
             Kind::Rds => {
                 let params = json!({
@@ -216,7 +222,11 @@ impl Faults for Requests {
         self.cloud.fail_by(move |_| {
             let now = count.fetch_add(1, Ordering::SeqCst) == position;
             hit.fetch_or(now, Ordering::SeqCst);
-            now.then_some(if when == When::Before { Fault::Before } else { Fault::After })
+            now.then_some(if when == When::Before {
+                Fault::Before
+            } else {
+                Fault::After
+            })
         });
     }
 
