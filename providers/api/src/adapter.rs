@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Account, Bindings, Claim, ClusterId, ExternalId, Kind, Owner, Result};
+use crate::{Account, Bindings, Claim, ClusterId, ExternalId, Identity, Kind, Owner, Result};
 
 /// One kind of resource at one provider.
 ///
@@ -62,6 +62,14 @@ pub trait Adapter: Debug + Send + Sync + 'static {
 
     /// What a consumer needs in order to use it. Empty until it can be used.
     fn bindings(&self, claim: &Claim, state: &Self::State) -> Bindings;
+
+    /// The name under which an account of a resource logs in: the account's own, but on a server that many share, where
+    /// the names of logins are shared too. Whoever gives an account to a consumer gives it under this name;
+    /// [`ensure_account`](Self::ensure_account) and [`drop_account`](Self::drop_account) know the account by either.
+    fn login(&self, identity: &Identity, account: &str) -> String {
+        let _ = identity;
+        account.to_owned()
+    }
 
     /// Starts to create it under the claim's name, token and owner tags. Where the provider has no client token, a
     /// resource of this identity that exists already is found first and answered. A foreign resource that holds the

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use futures::future::join_all;
 use mooring_provider::{
-    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Kind,
-    Owned, Owner, Phase, Receipt, Result, Sighting, spec::Rds,
+    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Identity,
+    Kind, Owned, Owner, Phase, Receipt, Result, Sighting, spec::Rds,
 };
 use tokio::sync::Mutex;
 
@@ -191,6 +191,11 @@ impl Adapter for RdsAdapter {
 
     fn bindings(&self, _: &Claim, state: &State) -> Bindings {
         state.bindings()
+    }
+
+    fn login(&self, identity: &Identity, account: &str) -> String {
+        // A name that is made here has no other characters than any server takes.
+        names::login(identity, account).map_or_else(|_| account.to_owned(), |login| login.as_str().to_owned())
     }
 
     async fn create(&self, claim: &Claim, spec: &Rds) -> Result<Created> {

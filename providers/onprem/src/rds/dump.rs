@@ -66,10 +66,12 @@ impl Dumps {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let program = command.as_std().get_program().to_string_lossy().into_owned();
-        let output = command.output().await.map_err(|error| {
+        // Not `output`, which would take the dump into memory.
+        let running = command.spawn().map_err(|error| {
             let message = format!("`{program}` does not run; name it in `spec.onprem.backup`");
             Error::new(ErrorKind::Unsupported, OPERATION, message).with_source(error)
         })?;
+        let output = running.wait_with_output().await.map_err(failed)?;
         if !output.status.success() {
             let said = Redactor::new([&server.login.password]).message(&String::from_utf8_lossy(&output.stderr));
             let full = said.contains("No space left on device") || said.contains("write error");

@@ -131,6 +131,7 @@ impl Server {
                 for (option, file) in [("ssl-cert", "server.crt"), ("ssl-key", "server.key")] {
                     command.arg(format!("--{option}={}", self.path(file).display()));
                 }
+                command.arg(format!("--tmpdir={}", self.dir.path().display()));
                 command.arg(format!("--port={}", self.port)).args([
                     "--bind-address=127.0.0.1",
                     "--require-secure-transport=ON",
@@ -212,11 +213,14 @@ impl Server {
     fn install_db(&self) {
         let mut command = self.command(Path::new("/usr/bin/mariadb-install-db"));
         let data = format!("--datadir={}", self.path("data").display());
+        // Two at once would share what is temporary.
+        let temporary = format!("--tmpdir={}", self.dir.path().display());
         succeed(command.args([
             "--no-defaults",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             &data,
+            &temporary,
         ]));
     }
 

@@ -103,7 +103,7 @@ impl OneServer {
     pub(crate) async fn start(engine: Engine) -> Self {
         clock();
         let server = Server::start(engine).await;
-        let proxy = Proxy::to(server.port).await;
+        let proxy = Proxy::to(server.port, if engine == Engine::Postgresql { 5 } else { 4 }).await;
         let dumps = tempfile::tempdir().expect("a directory");
         let mut one = Self {
             server,
@@ -162,10 +162,10 @@ pub(crate) fn database(id: &ExternalId) -> &str {
 
 /// The login of an account of a database.
 pub(crate) fn login_of(database: &str, account: &str) -> String {
-    let identity = database
-        .split('_')
-        .find(|part| part.starts_with("kit") && part.contains('x'));
-    format!("{account}_{}", identity.expect("an identity of the kit's"))
+    // The number of an incarnation follows the identity.
+    let parts = database.rsplit('_');
+    let identity = parts.into_iter().find(|part| part.chars().any(char::is_alphabetic));
+    format!("{account}_{}", identity.unwrap_or_default())
 }
 
 #[async_trait]

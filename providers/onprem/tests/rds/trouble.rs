@@ -1,7 +1,7 @@
 //! What goes wrong at servers, in the middle of things.
 
 use mooring_provider::{
-    Access, DynAdapter, ErrorKind, Phase, Sighting, Step,
+    Access, ErrorKind, Phase, Sighting, Step,
     conformance::{Faults, Life, Subject, When, Wish},
     reason,
     spec::Engine,

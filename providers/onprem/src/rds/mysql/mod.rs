@@ -79,13 +79,13 @@ impl Mysql {
     async fn acquire(&self, operation: &'static str) -> Result<PoolConnection<sqlx::MySql>> {
         // Made at the first use: a pool needs a runtime.
         let pool = self.pool.get_or_init(|| {
-            let (engine, patience) = (self.engine, self.patience);
+            let patience = self.patience;
             MySqlPoolOptions::new()
                 .max_connections(4)
                 .acquire_timeout(patience.connect)
                 .idle_timeout(std::time::Duration::from_secs(60))
                 .after_connect(move |on, _| {
-                    let settings = statements::settings(engine, patience);
+                    let settings = statements::settings(patience);
                     Box::pin(async move { on.execute(settings.query()).await.map(drop) })
                 })
                 .connect_lazy_with(self.options.clone())
@@ -99,7 +99,7 @@ impl Mysql {
 
     /// Why there is no connection.
     async fn why(&self, operation: &'static str) -> Error {
-        let settings = statements::settings(self.engine, self.patience);
+        let settings = statements::settings(self.patience);
         let connect = async {
             let mut on = MySqlConnection::connect_with(&self.options).await?;
             on.execute(settings.query()).await?;
