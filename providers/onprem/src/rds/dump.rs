@@ -38,7 +38,8 @@ impl Dumps {
     /// Dumps a database.
     ///
     /// It is restored into a database that is there and empty, PostgreSQL's with
-    /// `pg_restore --no-owner --role=DATABASE --dbname=DATABASE DATABASE.TIME.dump` by an administrator,
+    /// `pg_restore --no-owner --no-privileges --role=DATABASE --dbname=DATABASE DATABASE.TIME.dump` by an
+    /// administrator (what belongs to whom is the new one's),
     /// MariaDB's with `mariadb DATABASE < DATABASE.TIME.sql`.
     pub(crate) async fn dump(&self, server: &Server, name: &Ident, until: &str) -> Result<PathBuf> {
         let directory = &self.0.directory;

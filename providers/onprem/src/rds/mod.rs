@@ -18,6 +18,7 @@ mod names;
 mod placement;
 mod postgres;
 mod record;
+mod sight;
 mod sql;
 mod state;
 

@@ -59,7 +59,7 @@ async fn a_dump_is_restored(engine: Engine) {
     let mut restore = if engine == Engine::Postgresql {
         let mut restore = Command::new(programs().join("pg_restore"));
         restore
-            .arg("--no-owner")
+            .args(["--no-owner", "--no-privileges"])
             .arg(format!("--role={new}"))
             .arg(format!("--dbname={new}"));
         restore

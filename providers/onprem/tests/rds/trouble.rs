@@ -20,11 +20,10 @@ async fn a_half_made_one_is_found(engine: Engine) {
     for position in 0.. {
         let mut hit = false;
         for (when, wish) in [
-            (When::Before, Wish::Absent),
-            (When::After, Wish::Present),
-            (When::After, Wish::Absent),
+            (When::Before, Wish::Present),
+            (When::After, [Wish::Absent, Wish::Present][position % 2]),
         ] {
-            let life = one.life(&format!("k{position}{}", ["p", "q", "r"][ends % 3]));
+            let life = one.life(&format!("k{position}{}", ["p", "q"][ends % 2]));
             ends += 1;
             one.proxy.cuts.arm(position, when);
             let created = one.fresh().create(&life.claim, &spec(engine)).await;
