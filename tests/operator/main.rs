@@ -6,6 +6,7 @@ mod support;
 mod application;
 mod binding;
 mod chaos;
+mod cli;
 mod lifecycle;
 mod resource;
 mod resource_support;
