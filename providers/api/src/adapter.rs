@@ -63,9 +63,8 @@ pub trait Adapter: Debug + Send + Sync + 'static {
     /// What a consumer needs in order to use it. Empty until it can be used.
     fn bindings(&self, claim: &Claim, state: &Self::State) -> Bindings;
 
-    /// The name under which an account of a resource logs in: the account's own, but on a server that many share, where
-    /// the names of logins are shared too. Whoever gives an account to a consumer gives it under this name;
-    /// [`ensure_account`](Self::ensure_account) and [`drop_account`](Self::drop_account) know the account by either.
+    /// The name for an account of a resource that would like to be called so: that name, but on a server that many
+    /// share, where two that are called alike would be one. An [`Account`] carries the name that this answers.
     fn login(&self, identity: &Identity, account: &str) -> String {
         let _ = identity;
         account.to_owned()

@@ -260,7 +260,7 @@ impl Adapter for RdsAdapter {
 
     async fn ensure_account(&self, claim: &Claim, state: &State, account: &Account) -> Result<Receipt> {
         let (name, record) = Self::ours("rds.account", claim, state)?;
-        let login = names::login(&claim.owner.identity, &account.name)?;
+        let login = Ident::new(&account.name)?;
         let wanted = Wanted {
             account: &account.name,
             access: account.access,
@@ -272,7 +272,7 @@ impl Adapter for RdsAdapter {
 
     async fn drop_account(&self, claim: &Claim, state: &State, account: &str) -> Result<Receipt> {
         let (name, _) = Self::ours("rds.account", claim, state)?;
-        let login = names::login(&claim.owner.identity, account)?;
+        let login = Ident::new(account)?;
         state.server.host.drop_login(&name, &login).await?;
         Ok(Receipt::default())
     }

@@ -99,10 +99,12 @@ async fn accounts_have_their_part(engine: Engine) {
 
     // Who goes leaves what it made.
     life.accounts.truncate(1);
-    life.revoked = ["other", "writer", "reader"].map(String::from).into();
+    life.revoked = ["other", "writer", "reader"]
+        .map(|account| login_of(&name, account))
+        .into();
     life.until(Wish::Present).await.expect("they go");
     for account in ["other", "writer", "reader"] {
-        assert!(!server.login(id(&life), account, PASSWORD).await, "{account}");
+        assert!(!server.enters(id(&life), account).await, "{account}");
     }
     assert!(may(&server, &name, "app", "SELECT line FROM first").await);
     life.until(Wish::Absent).await.expect("it goes");
@@ -154,7 +156,7 @@ async fn postgresql_is_closed_to_everybody_else() {
         .await;
     assert!(may(&one, &name, "app", own).await);
     life.accounts.clear();
-    life.revoked = vec!["app".into()];
+    life.revoked = vec![login.clone()];
     life.until(Wish::Present).await.expect("the account goes");
     let holder = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'kept'";
     assert_eq!(one.server.execute_in(&name, holder).await, [name.as_str()]);
