@@ -206,7 +206,7 @@ impl Adapter for RdsAdapter {
             host.finish(&name, record).await?;
         } else {
             let connections = check::connections(&spec.class, self.connections)?;
-            let record = state.closed(difference.field, record, spec, connections);
+            let record = record.closing(difference.field, spec, connections);
             host.write(&name, &record).await?;
         }
         Ok(Receipt::default())
