@@ -237,6 +237,9 @@ async fn names_of_others_are_left_alone() {
             one.server.login("app_k3x9", "Str-1", None, "SELECT 1").await.is_ok(),
             "its password was changed"
         );
+        life.accounts.clear();
+        life.revoked = vec!["app_k3x9".into()];
+        life.until(Wish::Present).await.expect("there is none of ours to go");
         life.until(Wish::Absent).await.expect("ours goes");
         assert_eq!(one.server.query(look).await, ["app_k3x9"]);
     }

@@ -31,7 +31,6 @@ use super::{
 use crate::config::SqlServer;
 
 /// A MariaDB or MySQL server.
-#[derive(Debug)]
 pub(crate) struct Mysql {
     name: String,
     engine: Engine,
@@ -43,6 +42,13 @@ pub(crate) struct Mysql {
 
 /// There is no such table, no such database: we have never written a record here.
 const NO_RECORDS: &[&str] = &["1146", "1049"];
+
+// The options of a connection show the password.
+impl std::fmt::Debug for Mysql {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mysql({})", self.name)
+    }
+}
 
 impl Mysql {
     pub(crate) fn new(config: &SqlServer, engine: Engine, login: &Login, patience: Patience) -> Self {

@@ -34,13 +34,19 @@ use super::{
 use crate::config::SqlServer;
 
 /// A PostgreSQL server.
-#[derive(Debug)]
 pub(crate) struct Postgres {
     name: String,
     options: PgConnectOptions,
     patience: Patience,
     redactor: Redactor,
     pool: OnceLock<PgPool>,
+}
+
+// The options of a connection show the password.
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Postgres({})", self.name)
+    }
 }
 
 impl Postgres {
