@@ -292,7 +292,10 @@ async fn forget(context: Arc<Context>, shutdown: CancellationToken) {
         match context.engine.forget_gone().await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "removed from the ledger what is long gone"),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "what is long gone stays in the ledger"),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what is long gone stays in the ledger"
+            ),
         }
         let pause = tokio::time::sleep(FORGET_EVERY);
         if shutdown.run_until_cancelled(pause).await.is_none() {
