@@ -122,6 +122,9 @@ pub(crate) fn spec() -> Json {
     })
 }
 
+/// Reads the lines of a tenant.
+type Lines = Box<dyn Fn(&str) -> Vec<String> + Send + Sync>;
+
 /// Log tenants under the kit, on either server.
 pub(crate) struct Tenants {
     pub(crate) proxy: Proxy,
@@ -129,7 +132,7 @@ pub(crate) struct Tenants {
     pub(crate) registry: PathBuf,
     pub(crate) endpoint: String,
     pub(crate) headers: fn(&str) -> Vec<(&'static str, String)>,
-    pub(crate) lines: Box<dyn Fn(&str) -> Vec<String> + Send + Sync>,
+    pub(crate) lines: Lines,
     /// Makes the name of somebody else's tenant.
     pub(crate) foreign: fn(&str) -> String,
 }
