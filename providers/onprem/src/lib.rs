@@ -4,9 +4,17 @@
 //! the Environment. Nothing is installed, started or configured here beyond what one application needs: its database
 //! and accounts, its log tenant, its rule file, its listener.
 
+mod api;
+mod check;
 mod config;
+mod files;
+mod log;
+mod monitor;
 mod provider;
 mod rds;
+mod slb;
 
-pub use config::{Backup, Caddy, Capacity, ClientAddress, LogServer, OnpremConfig, Prometheus, SqlServer};
+pub use config::{
+    Backup, Caddy, Capacity, ClientAddress, Flavour, LogServer, OnpremConfig, Prometheus, Removal, SqlServer,
+};
 pub use provider::{OnpremProvider, register};

@@ -4,13 +4,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Credentials, DynAdapter, Error, ErrorKind, Kind, Provider, ProviderInfo, Registration, Result, spec::Engine,
+    ClusterId, Credentials, DynAdapter, Error, ErrorKind, Kind, Provider, ProviderInfo, Registration, Result,
+    spec::Engine,
 };
 use secrecy::ExposeSecret;
 
 use crate::{
     config::{OnpremConfig, SqlServer},
+    log::LogAdapter,
+    monitor::MonitorAdapter,
     rds::{Dumps, Host, Login, Mysql, Patience, Postgres, RdsAdapter, Server},
+    slb::SlbAdapter,
 };
 
 /// Makes the servers of a data centre known as `onprem`.
@@ -47,6 +51,15 @@ impl OnpremProvider {
         if let Some(rds) = &rds {
             adapters.push(Arc::clone(rds) as Arc<dyn DynAdapter>);
         }
+        if let Some(log) = &config.log {
+            adapters.push(Arc::new(LogAdapter::new(log, &config.http, credentials)?));
+        }
+        if let Some(monitor) = &config.monitor {
+            adapters.push(Arc::new(MonitorAdapter::new(monitor, &config.http, credentials)?));
+        }
+        if let Some(slb) = &config.slb {
+            adapters.push(Arc::new(SlbAdapter::new(slb, &config.http, credentials)?));
+        }
         Ok(Self {
             rds,
             adapters: adapters.into_iter().map(|adapter| (adapter.kind(), adapter)).collect(),
@@ -63,6 +76,10 @@ impl Provider for OnpremProvider {
     async fn check(&self) -> Result<ProviderInfo> {
         if let Some(rds) = &self.rds {
             rds.check().await?;
+        }
+        for adapter in self.adapters.values().filter(|adapter| adapter.kind() != Kind::Rds) {
+            // What nobody has is asked for: it takes a good login to learn that there is none.
+            adapter.inventory(&ClusterId::new("")).await?;
         }
         // Servers come and go, and have accounts each; which are meant is in the ids of what is on them.
         Ok(ProviderInfo {

@@ -12,7 +12,7 @@ use mooring_provider_http::HttpConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use log::LogServer;
+pub use log::{Flavour, LogServer, Removal};
 pub use monitor::Prometheus;
 pub use slb::Caddy;
 pub use sql::{Backup, Capacity, ClientAddress, SqlServer};
@@ -83,6 +83,15 @@ impl OnpremConfig {
         self.log.as_ref().map_or(Ok(()), LogServer::check)?;
         self.monitor.as_ref().map_or(Ok(()), Prometheus::check)?;
         self.slb.as_ref().map_or(Ok(()), Caddy::check)?;
+        let reserved = |name: &str| ["log", "push", "monitor", "slb"].contains(&name);
+        let servers = self.postgresql.iter().chain(&self.mariadb).chain(&self.mysql);
+        if let Some(server) = servers.into_iter().find(|server| reserved(&server.name)) {
+            let message = format!(
+                "`{}` names another login in the credentials; rename the server",
+                server.name
+            );
+            return Err(Error::invalid("name", &message));
+        }
         let sql = [&self.postgresql, &self.mariadb, &self.mysql]
             .iter()
             .any(|servers| !servers.is_empty());

@@ -41,12 +41,26 @@ fn what_is_wrong_is_named_with_its_field() {
             "spec.onprem.connectTimeout: `1h`",
         ),
         (backup, "spec.onprem.backup.directory: `dumps`"),
-        (json!({"log": {"url": "here"}}), "spec.onprem.log.url: `here`"),
+        (
+            json!({"log": {"flavour": "loki", "url": "here", "registry": "/r", "retention": "30d"}}),
+            "spec.onprem.log.url: `here`",
+        ),
+        (
+            json!({"log": {"flavour": "loki", "url": "http://l", "registry": "r", "retention": "30d"}}),
+            "spec.onprem.log.registry: `r`",
+        ),
+        (
+            json!({"monitor": {"url": "http://p", "rulesDirectory": "/r", "expressions": {"rds": {"5xx": "x"}}}}),
+            "spec.onprem.monitor.expressions.rds.5xx: `5xx` of `rds`",
+        ),
         (
             json!({"monitor": {"url": "http://p:9090", "rulesDirectory": "r"}}),
             "spec.onprem.monitor.rulesDirectory",
         ),
-        (json!({"slb": {"adminUrl": "unix"}}), "spec.onprem.slb.adminUrl: `unix`"),
+        (
+            json!({"slb": {"adminUrl": "unix", "addresses": ["10.0.0.5"]}}),
+            "spec.onprem.slb.adminUrl: `unix`",
+        ),
     ];
     for (config, words) in cases {
         let error = OnpremConfig::read(&config).expect_err(words);
