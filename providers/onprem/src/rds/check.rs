@@ -91,7 +91,9 @@ pub(crate) fn notes(spec: &Rds, servers: &[Server]) -> Vec<String> {
                 .into(),
         ),
         _ => notes.push(
-            "plain connections are refused; `class` limits the connections of each account, not of the database".into(),
+            "plain connections are refused; `class` limits the connections of each account, not of the database; from \
+             where one may connect is for the firewall"
+                .into(),
         ),
     }
     if spec.backup_retention.is_some() {
