@@ -87,6 +87,7 @@ fn rds(storage: u64, class: &str) -> Json {
         backup_retention: None,
         deletion_protection: false,
         clients: vec!["10.0.0.0/8".into()],
+        client_security_group: None,
         network: Network::default(),
         common: Common::default(),
     })

@@ -385,7 +385,7 @@ impl Intent {
                 namespace: self.namespace.clone(),
                 labels: [component].into(),
             },
-            backends: &[],
+            endpoints: None,
         };
         effective::resolve(declaration, &context).map_err(|unresolved| match unresolved {
             Unresolved::Invalid(problems) => problems,

@@ -9,10 +9,10 @@ use kube::{
     runtime::events::EventType,
 };
 
-use super::{events::Events, metrics::Metrics, watched::Watched, workload::Workloads};
+use super::{endpoints::Endpoints, events::Events, metrics::Metrics, watched::Watched, workload::Workloads};
 use crate::{
-    api::{Application, CloudResource, Environment, ProviderConfig, RetainedResource},
-    engine::Engine,
+    api::{Application, CloudResource, Environment, ProviderConfig, RetainedResource, Settings},
+    engine::{Engine, effective, problem::Problem},
 };
 
 /// What every controller works with.
@@ -50,6 +50,8 @@ pub struct Stores {
     pub deployments: Watched<Deployment>,
     /// All workloads, by their metadata.
     pub workloads: Workloads,
+    /// Where components can be reached.
+    pub endpoints: Endpoints,
 }
 
 /// How an operator is started.
@@ -122,6 +124,14 @@ impl std::fmt::Debug for Context {
 }
 
 impl Context {
+    /// What an Environment says at a provider.
+    pub(super) fn settings(&self, environment: &Environment, provider: Option<&str>) -> Result<Settings, Problem> {
+        let config = provider.and_then(|name| self.stores.provider_configs.get(None, name));
+        let region = config.and_then(|guard| guard.0.as_ref().ok()?.region());
+        let cluster = self.options.cluster.as_deref().unwrap_or_default();
+        effective::settings(&environment.spec, region.as_deref(), cluster)
+    }
+
     /// Tells whoever looks at the object. What was told of it within the last minutes is not told again. A failure is
     /// logged and is no error: in a terminating namespace nothing can be made.
     pub async fn event<K>(&self, object: &K, type_: EventType, reason: &str, action: &str, note: impl Into<String>)

@@ -8,6 +8,7 @@ pub mod application;
 pub mod binding;
 pub mod context;
 pub mod control;
+pub mod endpoints;
 mod environment;
 mod events;
 mod health;
@@ -240,6 +241,7 @@ impl Stores {
             namespaces: Watched::start(Api::all(client.clone()), all(), shutdown),
             deployments: Watched::start(Api::<Deployment>::all(client.clone()), component, shutdown),
             workloads: workload::Workloads::start(client, shutdown),
+            endpoints: endpoints::Endpoints::prepare(client, shutdown),
         }
     }
 

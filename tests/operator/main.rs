@@ -4,6 +4,7 @@
 mod support;
 
 mod application;
+mod backends;
 mod binding;
 mod chaos;
 mod lifecycle;

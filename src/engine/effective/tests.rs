@@ -9,6 +9,7 @@ struct Place {
     region: Option<&'static str>,
     after: Vec<Key>,
     outputs: BTreeMap<Key, Output>,
+    endpoints: Option<Endpoints>,
 }
 
 impl Place {
@@ -20,6 +21,7 @@ impl Place {
             region: Some("cn-hangzhou"),
             after: Vec::new(),
             outputs: BTreeMap::new(),
+            endpoints: Some(Endpoints::default()),
         }
     }
 
@@ -41,7 +43,7 @@ impl Place {
                 namespace: "team-a".into(),
                 labels: BTreeMap::new(),
             },
-            backends: &[],
+            endpoints: self.endpoints.as_ref(),
         };
         let declaration = Declaration {
             key: key(kind.as_str()),

@@ -170,6 +170,7 @@ fn base(context: &Context, inputs: &Inputs, plan: &Plan, identity: &Identity) ->
             .then(|| name.unwrap_or_else(|| mooring_provider::external_name(&owner))),
         effective: plan.values.clone(),
         not_applied: plan.not_applied.clone(),
+        notes: plan.notes.clone(),
         deletion: plan.deletion.clone(),
         ..inputs.status.clone()
     }
