@@ -236,7 +236,10 @@ impl Endpoints {
     /// What changed, as it comes.
     pub(super) fn news(&self) -> impl Stream<Item = BTreeSet<Changed>> + Send + 'static {
         let pods = changes(&self.pods, |pod| {
-            let labels = (pod.labels().get(names::OAM_COMPONENT), pod.labels().get(names::OAM_NAME));
+            let labels = (
+                pod.labels().get(names::OAM_COMPONENT),
+                pod.labels().get(names::OAM_NAME),
+            );
             pod.address().map(|address| format!("{labels:?} {address}"))
         });
         let nodes = changes(&self.nodes, |node| node.address().map(str::to_owned));

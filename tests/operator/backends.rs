@@ -89,7 +89,11 @@ async fn is_ready(team: &Team, name: &str, address: &str, is: bool) {
 
 async fn patch_pod(team: &Team, name: &str, metadata: Json) {
     team.api::<Pod>()
-        .patch(name, &PatchParams::default(), &Patch::Merge(json!({"metadata": metadata})))
+        .patch(
+            name,
+            &PatchParams::default(),
+            &Patch::Merge(json!({"metadata": metadata})),
+        )
         .await
         .expect("it may be changed");
 }

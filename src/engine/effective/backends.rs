@@ -213,7 +213,15 @@ mod tests {
         for (text, (address, port)) in good {
             assert_eq!(parse_target(text), Some((address.to_owned(), port)), "{text}");
         }
-        for text in ["", "10.0.0.300", "10.0.0.7:0", "10.0.0.7:99999", "a b", "http://x", "-a"] {
+        for text in [
+            "",
+            "10.0.0.300",
+            "10.0.0.7:0",
+            "10.0.0.7:99999",
+            "a b",
+            "http://x",
+            "-a",
+        ] {
             assert_eq!(parse_target(text), None, "{text}");
         }
     }

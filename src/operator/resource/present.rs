@@ -7,7 +7,7 @@ use kube::{
     api::{Patch, PatchParams},
     runtime::{controller::Action, events::EventType},
 };
-use mooring_provider::{Identity, Kind, Retry};
+use mooring_provider::{DynAdapter, Identity, Kind, Retry};
 use serde_json::json;
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{BindingReference, CloudResource, CloudResourceStatus, condition, names},
-    engine::{Connection, Next, binding, declare::Declaration},
+    engine::{Connection, Next, Priority, binding, declare::Declaration},
     ledger::Standing,
     operator::Context,
 };
@@ -135,7 +135,10 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
     inputs.status = object.status.clone().unwrap_or_default();
     inputs.object = object;
     inputs.record = context.engine.ledger().get(&identity).await?;
-    let base = base(context, &inputs, plan, &identity);
+    let base = CloudResourceStatus {
+        notes: notes(&connection, inputs.kind, plan),
+        ..base(context, &inputs, plan, &identity)
+    };
     let provided = match provide::provide(context, recent, &inputs, plan, &connection, &identity, &base).await? {
         Ok(provided) => provided,
         Err(told) => {
@@ -149,6 +152,19 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
         approval::used(context, &identity, environment, provider, "move").await;
     }
     conclude(context, recent, &inputs, plan, base, provided).await
+}
+
+/// What there is to know of it, here and at this provider.
+fn notes(connection: &Connection, kind: Kind, plan: &Plan) -> Vec<String> {
+    let adapter = connection.adapter(kind, Priority::Drift).ok();
+    let adapter = adapter.filter(|_| plan.existing.is_none());
+    // A spec that it cannot read is refused by the step.
+    let of_provider = adapter.and_then(|adapter| adapter.notes(&plan.spec).ok());
+    plan.notes
+        .iter()
+        .cloned()
+        .chain(of_provider.unwrap_or_default())
+        .collect()
 }
 
 /// The status as it is known before the step.
@@ -170,7 +186,6 @@ fn base(context: &Context, inputs: &Inputs, plan: &Plan, identity: &Identity) ->
             .then(|| name.unwrap_or_else(|| mooring_provider::external_name(&owner))),
         effective: plan.values.clone(),
         not_applied: plan.not_applied.clone(),
-        notes: plan.notes.clone(),
         deletion: plan.deletion.clone(),
         ..inputs.status.clone()
     }

@@ -89,6 +89,14 @@ impl Shape for Rds {
         check.network(&spec.network)
     }
 
+    fn notes(spec: &spec::Rds) -> Vec<String> {
+        let without_standby = "highAvailability: there is no standby in the mock cloud";
+        spec.high_availability
+            .then(|| without_standby.to_owned())
+            .into_iter()
+            .collect()
+    }
+
     fn begin(spec: &spec::Rds, claim: &Claim, _: u64) -> (Settings, String) {
         let mut database = spec.clone();
         database
