@@ -77,6 +77,8 @@ pub struct Options {
     pub patience: Duration,
     /// How often a ready resource is looked at.
     pub poll: Duration,
+    /// How often what stands at an account is compared with what is declared.
+    pub inventory: Duration,
     /// How long a Lease that is not renewed stands.
     pub lease: Duration,
     /// How many objects of a kind are worked on at once. Observations are batched, so it is well above a batch.
@@ -96,6 +98,7 @@ impl Default for Options {
             listen: None,
             patience: Duration::from_secs(600),
             poll: Duration::from_secs(60),
+            inventory: Duration::from_secs(600),
             lease: Duration::from_secs(15),
             concurrency: 128,
         }

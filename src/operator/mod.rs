@@ -15,6 +15,7 @@ mod health;
 mod lease;
 pub mod metrics;
 mod object;
+mod orphans;
 mod provider;
 mod resource;
 mod retained;
@@ -281,5 +282,6 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
         spawner.spawn(environment::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(retained::run(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(orphans::run(Arc::clone(&context), shutdown.clone()));
     });
 }

@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     application::{running, shop},
     resource_support::*,
-    support::cluster::{Cluster, Team, eventually},
+    support::cluster::{Cluster, PATIENCE, Team, eventually},
 };
 
 async fn team(name: &str, backends: &str) -> Team {
@@ -44,10 +44,12 @@ fn behind(team: &Team, id: &ExternalId) -> Option<BTreeSet<String>> {
 
 async fn until_behind(team: &Team, id: &ExternalId, wanted: &[&str]) {
     let wanted: BTreeSet<_> = wanted.iter().map(ToString::to_string).collect();
-    eventually(&format!("{wanted:?} behind the balancer"), async || {
-        (behind(team, id)? == wanted).then_some(())
-    })
-    .await;
+    let begun = std::time::Instant::now();
+    while behind(team, id).as_ref() != Some(&wanted) {
+        let there = behind(team, id);
+        assert!(begun.elapsed() < PATIENCE, "{wanted:?} is not behind it, but {there:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 async fn until_noted(team: &Team, name: &str, words: Option<&str>) {
@@ -109,17 +111,19 @@ async fn node(team: &Team, name: &str, address: &str) {
         .create(&PostParams::default(), &serde_json::from_value(node).expect("a node"))
         .await
         .expect("a node may join");
+    is_at(team, name, address).await;
+}
+
+/// Says where a node is. Whoever plays the kubelet may say otherwise once, when it first sees the node.
+async fn is_at(team: &Team, name: &str, address: &str) {
     let status = json!({
         "addresses": [{"type": "Hostname", "address": name}, {"type": "InternalIP", "address": address}],
         "conditions": [{"type": "Ready", "status": "True", "reason": "Test", "message": ""}],
     });
-    eventually("the node is ready at its address", async || {
-        let patch = Patch::Strategic(json!({"status": status}));
-        let told = nodes.patch_status(name, &PatchParams::default(), &patch).await.ok()?;
-        let addresses = told.status?.addresses?;
-        addresses.iter().any(|known| known.address == address).then_some(())
-    })
-    .await;
+    Api::<Node>::all(team.client.clone())
+        .patch_status(name, &PatchParams::default(), &Patch::Strategic(json!({"status": status})))
+        .await
+        .expect("its status can be told");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,7 +234,13 @@ async fn the_backends_are_the_nodes_with_the_services_port() {
     })
     .await;
     let at = |node: u8, port: i32| format!("8080>192.168.7.{node}:{port}");
-    until_behind(&team, &id, &[&at(1, node_port), &at(2, node_port)]).await;
+    let both = BTreeSet::from([at(1, node_port), at(2, node_port)]);
+    eventually("both nodes are behind the balancer", async || {
+        is_at(&team, &one, "192.168.7.1").await;
+        is_at(&team, &two, "192.168.7.2").await;
+        (behind(&team, &id)? == both).then_some(())
+    })
+    .await;
     until_noted(&team, "shop-web-slb", None).await;
     let nodes = Api::<Node>::all(team.client.clone());
     nodes.delete(&two, &DeleteParams::default()).await.expect("it may go");
