@@ -121,7 +121,11 @@ async fn is_at(team: &Team, name: &str, address: &str) {
         "conditions": [{"type": "Ready", "status": "True", "reason": "Test", "message": ""}],
     });
     Api::<Node>::all(team.client.clone())
-        .patch_status(name, &PatchParams::default(), &Patch::Strategic(json!({"status": status})))
+        .patch_status(
+            name,
+            &PatchParams::default(),
+            &Patch::Strategic(json!({"status": status})),
+        )
         .await
         .expect("its status can be told");
 }

@@ -7,6 +7,7 @@ mod application;
 mod backends;
 mod binding;
 mod chaos;
+mod cli;
 mod lifecycle;
 mod resource;
 mod resource_support;

@@ -43,7 +43,7 @@ mod verdict;
 mod wanted;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -106,6 +106,13 @@ pub(super) fn spawn(context: &Arc<Context>, tasks: &TaskTracker, shutdown: &Canc
         shutdown.clone(),
     );
     tasks.spawn(task);
+}
+
+/// What is said of a CloudResource that is bound by its Secret alone; `None` of any other.
+pub(super) fn secret_only(resource: &CloudResource) -> Option<String> {
+    let wanted = Wanted::of(resource, None);
+    let is_it = wanted.bound && !wanted.is_going && wanted.env == Env::SecretOnly && wanted.consumers.is_empty();
+    is_it.then(|| verdict::said(&wanted, &BTreeMap::new()).message)
 }
 
 /// What the binding controllers share.
