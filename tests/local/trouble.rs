@@ -54,7 +54,7 @@ fn a_full_disk_is_told_and_when_there_is_room_it_goes_on() {
     let workplace = Workplace::new();
     let file = workplace.write("shop.yaml", &shop());
     // The file size that the kernel allows is as good as a disk: 24 KiB, too little for the ledger.
-    let script = format!("trap '' XFSZ; ulimit -f 48; exec {} up -f {file} --timeout 3s", MOORING);
+    let script = format!("trap '' XFSZ; ulimit -f 48; exec {MOORING} up -f {file} --timeout 3s");
     let up = workplace.shell(&script).code(1);
     assert!(
         up.stderr.contains("ledger") || up.stderr.contains("cannot write"),
