@@ -66,21 +66,13 @@ pub(super) fn judge(
                 "the provider took the create and is making it",
             )
         }
-        // Who serves its requests just now is not its state: it goes on as it was, without a word each time.
-        Step::Updated { fields, .. } if memory.was_ready && fields == &["backends"] => {
-            let synced = outcome
-                .seen
-                .as_ref()
-                .map_or_else(|| state(true, reason::IN_SYNC, ""), in_sync);
-            let told = state(true, reason::READY, "");
-            with_seen(outcome, plain(memory.clone(), Some(told), synced, soon))
-        }
         Step::Updated { fields, .. } => {
             let message = format!("changing {}", fields.join(", "));
             let ready = memory.was_ready.then(|| state(true, reason::UPDATING, message.clone()));
             let told = state(false, reason::UPDATING, message);
             Report {
                 ready: ready.or_else(|| Some(told.clone())),
+                changing: fields.clone(),
                 ..with_seen(outcome, plain(memory.clone(), None, told, soon))
             }
         }

@@ -302,6 +302,10 @@ async fn conclude(
         status.conditions.clone_from(&written.conditions);
     }
     status.endpoint = report.endpoint.clone().or(status.endpoint);
+    if let (true, ["backends"], Next::After(again)) = (ready_before, report.changing.as_slice(), report.next) {
+        // Who serves its requests just now is not its state: pods come and go, and nobody is told each time.
+        return finish(context, recent, &object, &status, Some(again)).await;
+    }
     let mut ready = report.ready.clone().map(Told::from);
     let mut synced = Told::from(report.synced.clone());
     // A change in place, of one that is in use: it goes on being usable. One that comes back into use is not yet.
