@@ -165,11 +165,11 @@ pub(super) fn binds(context: &Context, key: &Key) -> Vec<Relative> {
     let own = format!("{}/{}", key.component, key.name);
     let foreign = format!("{}/{}", key.namespace, key.object_name());
     let mut binds = all(context, |object| {
-        object
-            .spec
-            .bind
-            .as_ref()
-            .is_some_and(|bind| bind.to == own || bind.to == foreign)
+        let is_sibling = || {
+            object.spec.application == key.application && object.metadata.namespace.as_deref() == Some(&key.namespace)
+        };
+        let to = object.spec.bind.as_ref().map(|bind| bind.to.as_str());
+        to.is_some_and(|to| to == foreign || to == own && is_sibling())
     });
     binds.retain(|bind| {
         target(context, &bind.declaration).is_some_and(|(target, _)| match target {
