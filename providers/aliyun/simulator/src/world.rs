@@ -43,6 +43,9 @@ pub(crate) struct World {
     pub(crate) sessions: BTreeMap<String, Session>,
     #[serde(skip)]
     pub(crate) nonces: BTreeSet<(String, String)>,
+    /// When the clock stands still, what the real one said then.
+    #[serde(skip)]
+    pub(crate) frozen: Option<i64>,
     /// Something has changed since the last save.
     #[serde(skip)]
     dirty: bool,
@@ -91,7 +94,7 @@ impl World {
     }
 
     pub(crate) fn now(&self) -> i64 {
-        wall() + self.advanced
+        self.frozen.unwrap_or_else(wall) + self.advanced
     }
 
     pub(crate) fn advance(&mut self, time: Duration) {

@@ -1,5 +1,6 @@
 //! The products, a module each, and what they have in common on the wire.
 
+mod apsara;
 pub(crate) mod clb;
 pub(crate) mod cms;
 pub(crate) mod ecs;
@@ -105,6 +106,7 @@ fn route(context: &mut Context<'_>) -> Answer {
         "Cms" => cms::call(context),
         "Sts" => sts::call(context),
         "Tag" => tag::call(context),
+        "Ascm" | "SlsProjects" => apsara::call(context),
         _ => None,
     };
     answer.unwrap_or_else(|| absent("InvalidAction.NotFound", "This Action is not served here."))
