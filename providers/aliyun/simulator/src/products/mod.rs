@@ -11,6 +11,7 @@ pub(crate) mod sts;
 pub(crate) mod tag;
 pub(crate) mod tags;
 pub(crate) mod vpc;
+mod vswitch;
 
 use serde_json::{Value as Json, json};
 

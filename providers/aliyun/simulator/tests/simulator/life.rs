@@ -66,7 +66,7 @@ async fn interfaces_outlive_their_database() {
     assert!(cloud.change(Kind::Db, &id, |db| db.attrs["VSwitchId"] = vswitch.clone()));
     let interface = cloud.list(Kind::NetworkInterface).pop().expect("the database's");
     cloud.change(Kind::NetworkInterface, &interface.id, |is| {
-        is.parent = vswitch.as_str().map(str::to_owned)
+        is.parent = vswitch.as_str().map(str::to_owned);
     });
     let delete = || cloud.act("Vpc", "DeleteVSwitch", json!({"VSwitchId": vswitch}));
     assert!(

@@ -5,10 +5,13 @@ use mooring_simulator_aliyun::ACCESS_KEY_SECRET;
 
 const REGION: (&str, &str) = ("RegionId", "cn-hangzhou");
 
+/// Changes the parameters of a call before they are signed.
+type Spoil<'a> = &'a dyn Fn(&mut Vec<(String, String)>);
+
 #[tokio::test]
 async fn signatures_dates_and_nonces() {
     let cloud = start(|_| {}).await;
-    let describe = async |spoil: &dyn Fn(&mut Vec<(String, String)>), secret: &str| {
+    let describe = async |spoil: Spoil<'_>, secret: &str| {
         let mut all = common("a-nonce");
         all.extend(
             [("Action", "DescribeVpcs"), ("Version", "2016-04-28"), REGION]
