@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -83,13 +85,20 @@ impl World {
         }
     }
 
-    /// Writes it beside the file and renames, so that a killed process leaves a whole file.
+    /// Writes it beside the file and renames, so that a killed process leaves a whole file. It holds passwords.
     pub(crate) fn save(&mut self, path: &Path) -> io::Result<()> {
         if !std::mem::take(&mut self.dirty) {
             return Ok(());
         }
         let beside = path.with_extension("writing");
-        fs::write(&beside, serde_json::to_vec(self).map_err(io::Error::other)?)?;
+        let bytes = serde_json::to_vec(self).map_err(io::Error::other)?;
+        let mut file = File::options()
+            .mode(0o600)
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(&beside)?;
+        file.write_all(&bytes)?;
         fs::rename(beside, path)
     }
 

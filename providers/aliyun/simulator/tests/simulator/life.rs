@@ -1,6 +1,6 @@
 //! Time, visibility, dependencies, what is kept, and what tests may do.
 
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use crate::common::{call, database, make, shown, start};
 use mooring_simulator_aliyun::{Kind, OTHER_ACCOUNT, Options, Scope, Simulator};
@@ -164,6 +164,11 @@ async fn the_state_is_kept_in_its_file() {
     assert_ne!(second.body["VpcId"], first.body["VpcId"]);
     assert_eq!(shown(&cloud).await, 2);
     cloud.stop().await;
+    let mode = std::fs::metadata(folder.path().join("cloud.json"))
+        .expect("it is there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600, "it holds passwords");
     std::fs::write(folder.path().join("cloud.json"), "{").expect("it can be written");
     let error = Simulator::start(options).await.expect_err("the file is broken");
     assert!(error.to_string().contains("cloud.json"), "{error}");
@@ -263,4 +268,31 @@ async fn the_control_endpoint_serves_tests_elsewhere() {
     assert_eq!(post("deny", json!({"denial": null})).await.0, 200);
     assert_eq!(post("destroy", json!({"kind": "Db", "id": id})).await.0, 200);
     assert!(cloud.get(Kind::Db, &id).is_none());
+}
+
+#[tokio::test]
+async fn quotas_are_reported() {
+    let cloud = start(|options| {
+        options.quotas.vpcs = 2;
+        options.quotas.projects = 1;
+        options.quotas.logstores = 1;
+    })
+    .await;
+    let act = |product, action, params| cloud.act(product, action, params);
+    let vpc = || act("Vpc", "CreateVpc", json!({"RegionId": "cn-hangzhou"}));
+    vpc().expect("a second");
+    assert!(vpc().expect_err("a third").starts_with("QuotaExceeded.Vpc"));
+    let project = |name| act("Sls", "CreateProject", json!({"projectName": name, "description": ""}));
+    project("first").expect("a project");
+    assert!(
+        project("second")
+            .expect_err("a second")
+            .starts_with("ProjectQuotaExceed")
+    );
+    let store = |name| {
+        let params = json!({"project": "first", "logstoreName": name, "ttl": 30, "shardCount": 1});
+        act("Sls", "CreateLogStore", params)
+    };
+    store("web").expect("a store");
+    assert!(store("api").expect_err("a second").starts_with("ProjectQuotaExceed"));
 }
