@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alibaba;
 mod application;
 mod binding;
 mod chaos;
