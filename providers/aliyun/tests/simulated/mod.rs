@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+#[path = "../kit/time.rs"]
+mod time;
+
 use std::{
     sync::{
         Arc,
@@ -13,13 +16,13 @@ use std::{
 use async_trait::async_trait;
 use mooring_provider::{
     Credentials, DynAdapter, ExternalId, Kind, Owner, Provider,
-    conformance::{Faults, Subject, When},
+    conformance::{self, Faults, Subject, When},
     tag,
 };
 use mooring_provider_aliyun::register;
 use mooring_simulator_aliyun::{
-    ACCESS_KEY_ID, ACCESS_KEY_SECRET, Denial, Fault, Handle, Kind as Thing, ACCOUNT, Options, Resource, SHARED_VPC, SHARED_VSWITCHES,
-    Simulator,
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT, Denial, Fault, Handle, Kind as Thing, Options, Resource, SHARED_VPC,
+    SHARED_VSWITCHES, Simulator,
 };
 use serde_json::{Value as Json, json};
 
@@ -106,10 +109,15 @@ pub(crate) fn changed(kind: Kind) -> Json {
 }
 
 /// A pod and a node that a balancer can reach.
-fn found(cloud: &Handle) {
+pub(crate) fn found(cloud: &Handle) {
     for (kind, id, address, attrs) in [
         (Thing::NetworkInterface, "eni-pod", POD, json!({"Type": "Secondary"})),
-        (Thing::NetworkInterface, "eni-node", NODE, json!({"Type": "Primary", "InstanceId": "i-node"})),
+        (
+            Thing::NetworkInterface,
+            "eni-node",
+            NODE,
+            json!({"Type": "Primary", "InstanceId": "i-node"}),
+        ),
         (Thing::Instance, "i-node", NODE, json!({})),
     ] {
         let Json::Object(mut attrs) = attrs else { continue };
@@ -140,7 +148,7 @@ pub(crate) struct Simulated {
     pub(crate) adapter: Arc<dyn DynAdapter>,
     pub(crate) spec: Json,
     pub(crate) changed: Json,
-    clock: tokio::sync::Mutex<()>,
+    time: time::Time,
 }
 
 impl Simulated {
@@ -153,7 +161,7 @@ impl Simulated {
             adapter,
             spec: spec(kind),
             changed: changed(kind),
-            clock: tokio::sync::Mutex::default(),
+            time: time::Time::begin(),
         }
     }
 
@@ -219,9 +227,7 @@ impl Subject for Simulated {
                 ExternalId::new(made["DBInstanceId"].as_str().expect("it has an id"))
             }
             Kind::Slb if self.spec["listeners"][0]["protocol"] == "tcp" => {
-                let zones = [{
-                    json!({"ZoneId": "cn-hangzhou-h", "VSwitchId": SHARED_VSWITCHES[0]})
-                }];
+                let zones = [{ json!({"ZoneId": "cn-hangzhou-h", "VSwitchId": SHARED_VSWITCHES[0]}) }];
                 let params = json!({
                     "RegionId": "cn-hangzhou", "AddressType": "Intranet", "VpcId": SHARED_VPC, "ZoneMappings": zones,
                     "LoadBalancerName": name,
@@ -239,7 +245,12 @@ impl Subject for Simulated {
             }
             Kind::Log => {
                 // In the very project that ours would be in, if there is one.
-                let project = self.cloud.list(Thing::Project).into_iter().next().map(|project| project.id);
+                let project = self
+                    .cloud
+                    .list(Thing::Project)
+                    .into_iter()
+                    .next()
+                    .map(|project| project.id);
                 let project = project.unwrap_or_else(|| {
                     let params = json!({"projectName": "somebody-elses", "description": "not ours"});
                     act("Sls", "CreateProject", params);
@@ -265,15 +276,10 @@ impl Subject for Simulated {
         self.cloud.deny(refused.then_some(Denial::Unknown));
     }
 
-    /// Both clocks are set forward: the cloud's, and that of tokio, by which the kit's grace periods go. Nothing is
-    /// under way meanwhile.
+    /// Both clocks are set forward: the cloud's, and that of tokio, by which the kit's grace periods go.
     async fn settle(&self, time: Duration) {
-        // Two lives of one scenario may wait at once.
-        let _alone = self.clock.lock().await;
         self.cloud.advance(time);
-        tokio::time::pause();
-        tokio::time::advance(time).await;
-        tokio::time::resume();
+        self.time.pass(time).await;
     }
 
     async fn hide_new(&self, time: Duration) -> bool {
@@ -332,4 +338,19 @@ impl Faults for Requests {
         self.cloud.clear_faults();
         self.hit.load(Ordering::SeqCst)
     }
+}
+
+/// Runs every scenario and names each that fails as soon as it does: all of them take their time.
+pub(crate) async fn conforms(subject: &dyn Subject) {
+    let mut failures = Vec::new();
+    for scenario in conformance::SCENARIOS {
+        let since = std::time::Instant::now();
+        let failed = conformance::run_one(subject, scenario).await;
+        match &failed {
+            Some(failure) => eprintln!("FAILED after {:?}: {failure}", since.elapsed()),
+            None => eprintln!("{scenario}: {:?}", since.elapsed()),
+        }
+        failures.extend(failed);
+    }
+    assert!(failures.is_empty(), "{} scenarios failed: {failures:?}", failures.len());
 }
