@@ -164,7 +164,6 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
             write(api, "CreateAccessControlList", UPDATE, params).await
         }
         Step::FillList { id, add, remove } => fill(api, &id, &add, &remove).await,
-        Step::DropList { id } => drop_list(api, UPDATE, &id).await,
     }
 }
 
