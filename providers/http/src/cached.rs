@@ -27,7 +27,10 @@ impl<T: Clone> Cached<T> {
     ///
     /// # Errors
     /// Those of `fetch`.
-    pub async fn get(&self, now: Timestamp, fetch: impl AsyncFnOnce() -> Result<(T, Timestamp)>) -> Result<T> {
+    pub async fn get<F>(&self, now: Timestamp, fetch: impl FnOnce() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<(T, Timestamp)>>,
+    {
         let mut held = self.held.lock().await;
         let early = SignedDuration::try_from(self.early).unwrap_or(SignedDuration::MAX);
         if let Some((value, end)) = held.as_ref()

@@ -16,7 +16,10 @@ const ATTEMPTS: u32 = 3;
 ///
 /// # Errors
 /// What the last attempt came to.
-pub async fn retry<T>(idempotent: bool, mut call: impl AsyncFnMut(u32) -> Result<T>) -> Result<T> {
+pub async fn retry<T, F>(idempotent: bool, mut call: impl FnMut(u32) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     let mut attempt = 0;
     loop {
         let error = match call(attempt).await {
