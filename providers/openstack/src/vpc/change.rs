@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mooring_provider::{
-    Claim, Error, ErrorKind, ExternalId, Receipt, Result,
+    Adapter, Change, Claim, Difference, Error, ErrorKind, ExternalId, Receipt, Result,
     spec::{Egress, Vpc},
 };
 use serde_json::json;
@@ -21,6 +21,8 @@ use crate::{
 
 const UPDATE: &str = "vpc.update";
 const DELETE: &str = "vpc.delete";
+/// A network is whole after fewer changes than this.
+const CHANGES: usize = 12;
 
 impl Networks {
     pub(super) async fn begin(&self, claim: &Claim, spec: &Vpc) -> Result<ExternalId> {
@@ -39,19 +41,35 @@ impl Networks {
         Ok(ExternalId::new(network.meta.id))
     }
 
-    /// Closes one difference, as it is now.
-    pub(super) async fn close(&self, claim: &Claim, state: &State, spec: &Vpc, field: &str) -> Result<Receipt> {
-        let Some(now) = self.anew(claim, &state.id).await? else {
-            return Ok(Receipt::default());
-        };
+    /// Closes the first difference that may be closed, and what is needed for it, one change at a time: each is made
+    /// of what there is after the last.
+    pub(super) async fn close(&self, claim: &Claim, id: &ExternalId, spec: &Vpc, only: Option<&str>) -> Result<Receipt> {
+        let mut last = Receipt::default();
+        for _ in 0..CHANGES {
+            let Some(now) = self.anew(claim, id).await? else {
+                return Ok(last);
+            };
+            let drift = Adapter::drift(self, spec, &now);
+            let closable = |difference: &&Difference| {
+                difference.change == Change::Enforced && only.is_none_or(|only| only == difference.field)
+            };
+            let Some(gap) = drift.0.iter().find(closable) else {
+                return Ok(last);
+            };
+            last = self.change(claim, &now, spec, gap.field).await?;
+        }
+        Ok(last)
+    }
+
+    async fn change(&self, claim: &Claim, now: &State, spec: &Vpc, field: &str) -> Result<Receipt> {
         if now.network.is_none() {
-            return self.clear(&now).await;
+            return self.clear(now).await;
         }
         match field {
-            "tags" => self.retag(claim, &now, &spec.common.tags).await,
-            "subnet" => self.add_subnet(claim, &now, spec).await,
-            "securityGroup" => self.close_group(claim, &now, spec).await,
-            "egress" => self.close_egress(claim, &now, spec).await,
+            "tags" => self.retag(claim, now, &spec.common.tags).await,
+            "subnet" => self.add_subnet(claim, now, spec).await,
+            "securityGroup" => self.close_group(claim, now, spec).await,
+            "egress" => self.close_egress(claim, now, spec).await,
             _ => Ok(Receipt::default()),
         }
     }

@@ -153,13 +153,18 @@ impl Adapter for Networks {
 
     async fn create(&self, claim: &Claim, spec: &Vpc) -> Result<Created> {
         self.validate(spec)?;
-        Ok(Created { id: self.begin(claim, spec).await?, request_id: None })
+        let id = self.begin(claim, spec).await?;
+        // The network is there; what of its parts fails now is seen as a difference, and its error then.
+        if let Err(error) = self.close(claim, &id, spec, None).await {
+            tracing::debug!(%error, network = %id, "the parts of a new network are left to the next look");
+        }
+        Ok(Created { id, request_id: None })
     }
 
     async fn update(&self, claim: &Claim, state: &State, spec: &Vpc, drift: &Drift) -> Result<Receipt> {
         self.validate(spec)?;
         match drift.0.first() {
-            Some(difference) => self.close(claim, state, spec, difference.field).await,
+            Some(difference) => self.close(claim, &state.id, spec, Some(difference.field)).await,
             None => Ok(Receipt::default()),
         }
     }
