@@ -161,3 +161,111 @@ fn octavia_failure(said: &Said) -> ErrorKind {
         () => ErrorKind::Unavailable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mooring_provider::{ErrorKind::*, Retry};
+    use mooring_provider_http::{StatusCode, header::HeaderMap};
+    use secrecy::SecretString;
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(status: u16, body: &Json) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: HeaderMap::new(),
+            body: body.to_string().into(),
+        }
+    }
+
+    fn neutron(kind: &str) -> Json {
+        json!({"NeutronError": {"type": kind, "message": "said Neutron", "detail": ""}})
+    }
+
+    fn octavia(message: &str) -> Json {
+        json!({"faultcode": "Server", "faultstring": message, "debuginfo": null})
+    }
+
+    fn trove(kind: &str, code: u16, message: &str) -> Json {
+        json!({kind: {"code": code, "message": message}})
+    }
+
+    /// The texts are those that the services were seen to say.
+    #[test]
+    fn each_service_refuses_in_its_own_way() {
+        use Service::{Database, LoadBalancer, Network};
+        let taken = "Error creating neutron port on network 1: ConflictException: 409: Client Error for url: \
+                     http://c/v2.0/ports, IP address 10.0.0.9 already allocated in subnet 2";
+        let cases = [
+            (Network, 409, neutron("OverQuota"), QuotaExceeded),
+            (Network, 409, neutron("IpAddressGenerationFailure"), QuotaExceeded),
+            (Network, 409, neutron("NetworkInUse"), Busy),
+            (Network, 409, neutron("SubnetInUse"), Busy),
+            (Network, 409, neutron("RouterInUse"), Busy),
+            (Network, 409, neutron("IpAddressAlreadyAllocated"), NotOwned),
+            (Network, 400, neutron("InvalidInput"), InvalidSpec),
+            (Network, 403, neutron("PolicyNotAuthorized"), PermissionDenied),
+            (Network, 503, Json::Null, Unavailable),
+            (Network, 401, json!({"error": {"code": 401, "message": "no"}}), Unauthenticated),
+            (LoadBalancer, 403, octavia("Quota has been met for resources: Load Balancer"), QuotaExceeded),
+            (LoadBalancer, 403, octavia("Policy does not allow this request to be performed."), PermissionDenied),
+            (LoadBalancer, 409, octavia("Load Balancer 1 is immutable and cannot be updated."), Busy),
+            (LoadBalancer, 500, octavia(taken), NotOwned),
+            (LoadBalancer, 500, octavia("No more IP addresses available on network 1"), QuotaExceeded),
+            (LoadBalancer, 500, octavia("Something broke"), Unavailable),
+            (LoadBalancer, 400, octavia("Subnet 1 not found."), InvalidSpec),
+            (Database, 422, trove("unprocessableEntity", 422, "not ready"), Busy),
+            (Database, 413, trove("overLimit", 413, "Quota exceeded for resources: ['instances']."), QuotaExceeded),
+            (Database, 413, trove("overLimit", 413, "This request was rate-limited."), Throttled),
+            (Database, 400, trove("badRequest", 400, "Flavor 9 cannot be found."), InvalidSpec),
+            (Database, 429, Json::Null, Throttled),
+            (Database, 302, Json::Null, Unexpected),
+        ];
+        for (service, status, body, wanted) in cases {
+            let error = classify(service, "test", &answer(status, &body), &Redactor::default());
+            assert_eq!(error.kind(), wanted, "{service:?} {status} {body}");
+            assert!(error.code().is_some_and(|code| code.starts_with(&status.to_string())), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_a_service_itself_can_say_that_there_is_none() {
+        let gone = [
+            (Service::Network, neutron("NetworkNotFound")),
+            (Service::LoadBalancer, octavia("Load Balancer 1 not found.")),
+            (Service::Database, trove("itemNotFound", 404, "no")),
+        ];
+        for (service, body) in gone {
+            assert!(is_missing(service, &answer(404, &body)), "{service:?}");
+            for other in [Json::Null, json!("404"), json!({"error": "no such page"})] {
+                assert!(!is_missing(service, &answer(404, &other)), "{service:?} {other}");
+            }
+        }
+        let error = lost_way(Service::Network, "test", &answer(404, &Json::Null), &Redactor::default());
+        assert_eq!(error.kind(), Unexpected);
+    }
+
+    #[test]
+    fn a_deleted_credential_is_a_refused_one() {
+        let body = |code: u16| json!({"error": {"code": code, "message": "Could not find it.", "title": "x"}});
+        let kind = |status, body: &Json| login(&answer(status, body), "the user x", &Redactor::default()).kind();
+        assert_eq!(kind(404, &body(404)), Unauthenticated);
+        assert_eq!(kind(401, &body(401)), Unauthenticated);
+        assert_eq!(kind(404, &Json::Null), InvalidSpec, "there is something else at that address");
+        assert_eq!(kind(503, &Json::Null), Unavailable);
+    }
+
+    #[test]
+    fn it_says_when_to_come_back_and_nothing_secret() {
+        let body = trove("overLimit", 429, "slow down, p4ssw0rd");
+        let mut answer = answer(429, &body);
+        answer.headers.insert("retry-after", "7".parse().expect("a value"));
+        answer.headers.insert("x-openstack-request-id", "req-1".parse().expect("a value"));
+        let redactor = Redactor::new([&SecretString::from("p4ssw0rd")]);
+        let error = classify(Service::Database, "test", &answer, &redactor);
+        assert_eq!(error.retry(), Retry::After(Duration::from_secs(7)));
+        assert_eq!(error.request_id(), Some("req-1"));
+        assert!(!format!("{error} {error:?}").contains("p4ssw0rd"));
+    }
+}

@@ -41,8 +41,8 @@ impl Networks {
         Ok(ExternalId::new(network.meta.id))
     }
 
-    /// Closes the first difference that may be closed, and what is needed for it, one change at a time: each is made
-    /// of what there is after the last.
+    /// Closes one difference, or all that may be closed. Some take several changes, so what there is is looked at anew
+    /// until there is nothing left to do.
     pub(super) async fn close(&self, claim: &Claim, id: &ExternalId, spec: &Vpc, only: Option<&str>) -> Result<Receipt> {
         let mut last = Receipt::default();
         for _ in 0..CHANGES {
@@ -53,10 +53,13 @@ impl Networks {
             let closable = |difference: &&Difference| {
                 difference.change == Change::Enforced && only.is_none_or(|only| only == difference.field)
             };
-            let Some(gap) = drift.0.iter().find(closable) else {
+            let gaps: Vec<_> = drift.0.iter().filter(closable).collect();
+            if gaps.is_empty() {
                 return Ok(last);
-            };
-            last = self.change(claim, &now, spec, gap.field).await?;
+            }
+            for gap in gaps {
+                last = self.change(claim, &now, spec, gap.field).await?;
+            }
         }
         Ok(last)
     }

@@ -9,6 +9,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU8, Ordering},
     },
+    time::Duration,
 };
 
 use mooring_provider_http::{Answer, Client, HttpConfig, Method, Request, Url};
@@ -91,7 +92,11 @@ impl Lab {
             request.header("content-type", "application/json", false).expect("a header");
             request.body = body.to_string().into();
         }
-        self.http.send("test", request).await.expect("an answer")
+        // A server may end an idle connection in the moment in which it is used again.
+        match self.http.send("test", request.clone()).await {
+            Ok(answer) => answer,
+            Err(_) => self.http.send("test", request).await.expect("an answer"),
+        }
     }
 
     /// Logs a user in for a project, given by id.
@@ -103,8 +108,15 @@ impl Lab {
             "scope": {"project": project},
         }});
         let url = format!("{}/auth/tokens", self.get("authUrl"));
-        let answer = self.answer("none", "POST", &url, Some(body)).await;
-        answer.header("x-subject-token").expect("a token").to_owned()
+        // Keystone may take a moment to see a role that it has just given.
+        for _ in 0..100 {
+            let answer = self.answer("none", "POST", &url, Some(body.clone())).await;
+            if let Some(token) = answer.header("x-subject-token") {
+                return token.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("{user} cannot log in");
     }
 
     /// Somebody who may do everything.

@@ -4,30 +4,60 @@
 mod lab;
 mod project;
 mod proxy;
+mod story;
 mod subject;
+mod trouble;
 
-use mooring_provider::{Kind, conformance};
+use std::time::Instant;
+
+use mooring_provider::{
+    Kind,
+    conformance::{self, SCENARIOS},
+};
 
 use subject::Cloud;
 
-/// Runs the kit a few scenarios at a time: each has identities of its own, except those that look at all there is or
-/// break what all share.
-async fn conforms(kind: Kind, name: &str) {
-    let cloud = Cloud::new(kind, name).await;
-    conformance::assert_conforms(&cloud).await;
+const BEFORE: &str = "each call fails before its effect";
+const AFTER: &str = "each call fails after its effect";
+
+/// Plays scenarios of the kit in a project of their own.
+async fn conforms(kind: Kind, name: &str, chosen: impl Fn(&str) -> bool) {
+    let cloud = Cloud::new(kind, &format!("{kind}-{name}")).await;
+    let mut failures = Vec::new();
+    for scenario in SCENARIOS.iter().filter(|scenario| chosen(scenario)) {
+        let began = Instant::now();
+        let failure = conformance::run_one(&cloud, scenario).await;
+        println!("{kind}: {scenario}: {:.1?}", began.elapsed());
+        failures.extend(failure.map(|failure| failure.to_string()));
+    }
+    assert!(failures.is_empty(), "the {kind} adapter does not conform:\n  {}", failures.join("\n  "));
 }
 
-#[tokio::test]
-async fn networks_conform() {
-    conforms(Kind::Vpc, "kit-vpc").await;
+macro_rules! conform {
+    ($($module:ident: $kind:ident;)*) => {
+        $(mod $module {
+            use super::*;
+
+            #[tokio::test]
+            async fn conform() {
+                conforms(Kind::$kind, "quiet", |scenario| ![BEFORE, AFTER].contains(&scenario)).await;
+            }
+
+            #[tokio::test]
+            async fn withstand_calls_that_fail() {
+                conforms(Kind::$kind, "before", |scenario| scenario == BEFORE).await;
+            }
+
+            #[tokio::test]
+            async fn withstand_answers_that_are_lost() {
+                conforms(Kind::$kind, "after", |scenario| scenario == AFTER).await;
+            }
+        })*
+    };
 }
 
-#[tokio::test]
-async fn load_balancers_conform() {
-    conforms(Kind::Slb, "kit-slb").await;
-}
-
-#[tokio::test]
-async fn databases_conform() {
-    conforms(Kind::Rds, "kit-rds").await;
+conform! {
+    networks: Vpc;
+    load_balancers: Slb;
+    databases: Rds;
 }

@@ -34,16 +34,21 @@ impl Project {
         let body = json!({"user": {"name": name, "domain_id": "default", "password": "Test-1"}});
         let user = text(&post(&admin, "/users", body).await["user"]["id"]);
         let roles = lab.send(&admin, "GET", &format!("{keystone}/roles"), None).await.expect("roles");
+        let found = lab.send(&admin, "GET", &format!("{keystone}/users?name=admin"), None).await.expect("users");
+        let administrator = text(&found["users"][0]["id"]);
         for role in roles["roles"].as_array().expect("a list") {
-            if ["member", "load-balancer_member"].contains(&role["name"].as_str().unwrap_or_default()) {
-                let url = format!("{keystone}/projects/{id}/users/{user}/roles/{}", text(&role["id"]));
-                lab.send(&admin, "PUT", &url, None).await;
-            }
+            let user = match role["name"].as_str().unwrap_or_default() {
+                "member" | "load-balancer_member" => &user,
+                "admin" => &administrator,
+                _ => continue,
+            };
+            let url = format!("{keystone}/projects/{id}/users/{user}/roles/{}", text(&role["id"]));
+            lab.send(&admin, "PUT", &url, None).await;
         }
+        // Trove lets nobody look into a project but with a token of it.
+        let admin = lab.login("admin", lab.get("adminPassword"), json!({"id": id})).await;
         let token = lab.login(&name, "Test-1", json!({"id": id})).await;
-        let path = format!("/users/{user}/application_credentials");
-        let body = json!({"application_credential": {"name": "test"}});
-        let credential = post(&token, &path, body).await["application_credential"].clone();
+        let credential = credential(lab, &token, &user).await;
         let mut project = Self {
             lab,
             id,
@@ -153,6 +158,20 @@ impl Project {
     pub(crate) fn adapter(&self, kind: Kind) -> Arc<dyn DynAdapter> {
         self.provider(|_| ()).adapter(kind).expect("it serves this kind")
     }
+}
+
+/// Makes an application credential. Keystone may take a moment to see a role that it has just given.
+async fn credential(lab: &Lab, token: &str, user: &str) -> Json {
+    let url = format!("{}/users/{user}/application_credentials", lab.get("authUrl"));
+    for _ in 0..100 {
+        let body = json!({"application_credential": {"name": "test"}});
+        let answer = lab.answer(token, "POST", &url, Some(body)).await;
+        if answer.status.is_success() {
+            return answer.json::<Json>("test").expect("JSON")["application_credential"].clone();
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("Keystone makes no application credential");
 }
 
 impl Lab {

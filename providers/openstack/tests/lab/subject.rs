@@ -217,11 +217,7 @@ impl Subject for Cloud {
                     "name": name, "flavorRef": "1", "volume": {"size": 1}, "datastore": {"type": "mariadb"},
                     "nics": nics,
                 }});
-                // In Trove an instance is its maker's, whatever address it is made at.
-                let token = project.lab.login_of(&project.user, &project.id).await;
-                let base = project.lab.endpoint("database").rsplit_once('/').expect("a project").0;
-                let url = format!("{base}/{}/instances", project.id);
-                let made = project.lab.send(&token, "POST", &url, Some(body)).await.expect("it is made");
+                let made = project.made("database", "/instances", body).await;
                 let id = ExternalId::new(text(&made["instance"]["id"]));
                 project
                     .until("an instance is active", || async {
@@ -258,6 +254,8 @@ impl Subject for Cloud {
 
     async fn refuse_credentials(&self, refused: bool) {
         self.project.enable_user(!refused).await;
+        // The services of the lab trust a token for a second after they have asked Keystone about it.
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     }
 
     async fn tamper(&self, id: &ExternalId) -> bool {
