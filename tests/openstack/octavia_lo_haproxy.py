@@ -122,7 +122,7 @@ class Engine:
                 hms = True
                 chk = f" check inter {hm['delay']}s fall {hm.get('max_retries_down') or 3} rise {hm['max_retries']}"
                 if hm["type"] == "HTTP":
-                    o.append(f"  option httpchk {hm.get('http_method') or 'GET'} {hm.get('url_path') or '/'}\n  http-check expect rstatus {(hm.get('expected_codes') or '200').replace(',', '|')}")
+                    o.append(f"  option httpchk {hm.get('http_method') or 'GET'} {hm.get('url_path') or '/'}\n  http-check expect status {hm.get('expected_codes') or '200'}")
             for m in sub(p, "members"):
                 if m["member_id"] not in deleted and m.get("admin_state_up", True):
                     w = m["weight"] if isinstance(m.get("weight"), int) else 1

@@ -55,9 +55,10 @@ pub(crate) fn read(text: &str, name: Option<&str>) -> Result<Cloud> {
         None if file.clouds.len() == 1 => names.clone(),
         None => return Err(invalid(&format!("cloud: is missing; clouds.yaml has {names}"))),
     };
-    let cloud = file.clouds.remove(&name).ok_or_else(|| {
-        invalid(&format!("cloud: `{name}` is not in clouds.yaml; it has {names}"))
-    })?;
+    let cloud = file
+        .clouds
+        .remove(&name)
+        .ok_or_else(|| invalid(&format!("cloud: `{name}` is not in clouds.yaml; it has {names}")))?;
     if cloud.verify == Some(false) {
         return Err(invalid(&format!(
             "cloud: `{name}` has `verify: false`; certificates are always verified, name the authority in http.caBundle"
@@ -70,7 +71,11 @@ pub(crate) fn read(text: &str, name: Option<&str>) -> Result<Cloud> {
 pub(crate) fn of_this_machine(name: &str) -> Result<Cloud> {
     let named = env::var_os("OS_CLIENT_CONFIG_FILE").map(PathBuf::from);
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".config/openstack/clouds.yaml"));
-    let usual = [Some("clouds.yaml".into()), home, Some("/etc/openstack/clouds.yaml".into())];
+    let usual = [
+        Some("clouds.yaml".into()),
+        home,
+        Some("/etc/openstack/clouds.yaml".into()),
+    ];
     let path = named
         .or_else(|| usual.into_iter().flatten().find(|path| path.is_file()))
         .ok_or_else(|| {

@@ -13,8 +13,16 @@ use crate::{
 /// How one logs in.
 #[derive(Debug, Clone)]
 enum Method {
-    ApplicationCredential { id: String, secret: SecretString },
-    Password { user: String, domain: Json, password: SecretString, scope: Json },
+    ApplicationCredential {
+        id: String,
+        secret: SecretString,
+    },
+    Password {
+        user: String,
+        domain: Json,
+        password: SecretString,
+        scope: Json,
+    },
 }
 
 /// How one logs in, and where.
@@ -32,7 +40,12 @@ impl Identity {
                 "methods": ["application_credential"],
                 "application_credential": {"id": id, "secret": secret.expose_secret()},
             }}}),
-            Method::Password { user, domain, password, scope } => json!({"auth": {
+            Method::Password {
+                user,
+                domain,
+                password,
+                scope,
+            } => json!({"auth": {
                 "identity": {"methods": ["password"], "password": {
                     "user": {"name": user, "domain": domain, "password": password.expose_secret()},
                 }},
@@ -60,7 +73,11 @@ impl Identity {
 
 /// Puts the configuration, the Secret and `clouds.yaml` together; what the configuration says comes first.
 pub(crate) fn resolve(mut config: OpenstackConfig, secret: &Credentials) -> Result<(OpenstackConfig, Identity)> {
-    let get = |name: &str| secret.get(name).filter(|value| !value.expose_secret().trim().is_empty());
+    let get = |name: &str| {
+        secret
+            .get(name)
+            .filter(|value| !value.expose_secret().trim().is_empty())
+    };
     let text = |name: &str| get(name).map(|value| value.expose_secret().trim().to_owned());
     let cloud = match (get("clouds.yaml"), &config.cloud) {
         (Some(file), name) => clouds::read(file.expose_secret(), name.as_deref())?,
@@ -79,7 +96,9 @@ pub(crate) fn resolve(mut config: OpenstackConfig, secret: &Credentials) -> Resu
         .ok_or_else(|| invalid("authUrl: is missing; name Keystone as https://keystone.example.org:5000/v3"))?;
     let auth = cloud.auth;
     let id = text("applicationCredentialId").or(auth.application_credential_id);
-    let secret = get("applicationCredentialSecret").cloned().or(auth.application_credential_secret);
+    let secret = get("applicationCredentialSecret")
+        .cloned()
+        .or(auth.application_credential_secret);
     let user = text("username").or(auth.username);
     let password = get("password").cloned().or(auth.password);
     let method = match (id, secret, user, password) {
@@ -97,7 +116,9 @@ pub(crate) fn resolve(mut config: OpenstackConfig, secret: &Credentials) -> Resu
                         "domain": domain_of(config.project_domain.clone(), auth.project_domain_id),
                     }),
                     (None, None) => {
-                        return Err(invalid("projectId: is missing; a password works only for a project that is named"));
+                        return Err(invalid(
+                            "projectId: is missing; a password works only for a project that is named",
+                        ));
                     }
                 },
             }
@@ -127,7 +148,11 @@ fn take(config: &mut OpenstackConfig, cloud: &Cloud) -> Result<()> {
     if let Some(url) = &config.auth_url {
         address("authUrl", url)?;
     }
-    match cloud.interface.as_deref().map(|interface| interface.trim_end_matches("URL")) {
+    match cloud
+        .interface
+        .as_deref()
+        .map(|interface| interface.trim_end_matches("URL"))
+    {
         Some("internal") if config.interface == Interface::Public => config.interface = Interface::Internal,
         Some("admin") if config.interface == Interface::Public => config.interface = Interface::Admin,
         _ => {}

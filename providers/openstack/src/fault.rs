@@ -85,7 +85,10 @@ pub(crate) fn login(answer: &Answer, who: &str, redactor: &Redactor) -> Error {
         500..=599 => (ErrorKind::Unavailable, message),
         _ => (ErrorKind::Unexpected, message),
     };
-    let said = Said { message, ..Said::default() };
+    let said = Said {
+        message,
+        ..Said::default()
+    };
     finish(kind, OPERATION, answer, said, redactor)
 }
 
@@ -207,25 +210,68 @@ mod tests {
             (Network, 400, neutron("InvalidInput"), InvalidSpec),
             (Network, 403, neutron("PolicyNotAuthorized"), PermissionDenied),
             (Network, 503, Json::Null, Unavailable),
-            (Network, 401, json!({"error": {"code": 401, "message": "no"}}), Unauthenticated),
-            (LoadBalancer, 403, octavia("Quota has been met for resources: Load Balancer"), QuotaExceeded),
-            (LoadBalancer, 403, octavia("Policy does not allow this request to be performed."), PermissionDenied),
-            (LoadBalancer, 409, octavia("Load Balancer 1 is immutable and cannot be updated."), Busy),
+            (
+                Network,
+                401,
+                json!({"error": {"code": 401, "message": "no"}}),
+                Unauthenticated,
+            ),
+            (
+                LoadBalancer,
+                403,
+                octavia("Quota has been met for resources: Load Balancer"),
+                QuotaExceeded,
+            ),
+            (
+                LoadBalancer,
+                403,
+                octavia("Policy does not allow this request to be performed."),
+                PermissionDenied,
+            ),
+            (
+                LoadBalancer,
+                409,
+                octavia("Load Balancer 1 is immutable and cannot be updated."),
+                Busy,
+            ),
             (LoadBalancer, 500, octavia(taken), NotOwned),
-            (LoadBalancer, 500, octavia("No more IP addresses available on network 1"), QuotaExceeded),
+            (
+                LoadBalancer,
+                500,
+                octavia("No more IP addresses available on network 1"),
+                QuotaExceeded,
+            ),
             (LoadBalancer, 500, octavia("Something broke"), Unavailable),
             (LoadBalancer, 400, octavia("Subnet 1 not found."), InvalidSpec),
             (Database, 422, trove("unprocessableEntity", 422, "not ready"), Busy),
-            (Database, 413, trove("overLimit", 413, "Quota exceeded for resources: ['instances']."), QuotaExceeded),
-            (Database, 413, trove("overLimit", 413, "This request was rate-limited."), Throttled),
-            (Database, 400, trove("badRequest", 400, "Flavor 9 cannot be found."), InvalidSpec),
+            (
+                Database,
+                413,
+                trove("overLimit", 413, "Quota exceeded for resources: ['instances']."),
+                QuotaExceeded,
+            ),
+            (
+                Database,
+                413,
+                trove("overLimit", 413, "This request was rate-limited."),
+                Throttled,
+            ),
+            (
+                Database,
+                400,
+                trove("badRequest", 400, "Flavor 9 cannot be found."),
+                InvalidSpec,
+            ),
             (Database, 429, Json::Null, Throttled),
             (Database, 302, Json::Null, Unexpected),
         ];
         for (service, status, body, wanted) in cases {
             let error = classify(service, "test", &answer(status, &body), &Redactor::default());
             assert_eq!(error.kind(), wanted, "{service:?} {status} {body}");
-            assert!(error.code().is_some_and(|code| code.starts_with(&status.to_string())), "{error}");
+            assert!(
+                error.code().is_some_and(|code| code.starts_with(&status.to_string())),
+                "{error}"
+            );
         }
     }
 
@@ -242,7 +288,12 @@ mod tests {
                 assert!(!is_missing(service, &answer(404, &other)), "{service:?} {other}");
             }
         }
-        let error = lost_way(Service::Network, "test", &answer(404, &Json::Null), &Redactor::default());
+        let error = lost_way(
+            Service::Network,
+            "test",
+            &answer(404, &Json::Null),
+            &Redactor::default(),
+        );
         assert_eq!(error.kind(), Unexpected);
     }
 
@@ -252,7 +303,11 @@ mod tests {
         let kind = |status, body: &Json| login(&answer(status, body), "the user x", &Redactor::default()).kind();
         assert_eq!(kind(404, &body(404)), Unauthenticated);
         assert_eq!(kind(401, &body(401)), Unauthenticated);
-        assert_eq!(kind(404, &Json::Null), InvalidSpec, "there is something else at that address");
+        assert_eq!(
+            kind(404, &Json::Null),
+            InvalidSpec,
+            "there is something else at that address"
+        );
         assert_eq!(kind(503, &Json::Null), Unavailable);
     }
 
@@ -261,7 +316,9 @@ mod tests {
         let body = trove("overLimit", 429, "slow down, p4ssw0rd");
         let mut answer = answer(429, &body);
         answer.headers.insert("retry-after", "7".parse().expect("a value"));
-        answer.headers.insert("x-openstack-request-id", "req-1".parse().expect("a value"));
+        answer
+            .headers
+            .insert("x-openstack-request-id", "req-1".parse().expect("a value"));
         let redactor = Redactor::new([&SecretString::from("p4ssw0rd")]);
         let error = classify(Service::Database, "test", &answer, &redactor);
         assert_eq!(error.retry(), Retry::After(Duration::from_secs(7)));

@@ -129,7 +129,10 @@ fn issued(config: &OpenstackConfig, answer: &Answer) -> Result<(Token, Timestamp
         project: project.id,
     };
     // A clock that is far off must not make each call a login.
-    let end = body.token.expires_at.max(Timestamp::now() + SignedDuration::from_mins(5));
+    let end = body
+        .token
+        .expires_at
+        .max(Timestamp::now() + SignedDuration::from_mins(5));
     Ok((token, end))
 }
 
@@ -159,12 +162,23 @@ fn endpoints(
 
 /// The one endpoint of a service that the configuration means.
 fn chosen(config: &OpenstackConfig, service: Service, offered: &[&Endpoint], project: &str) -> Result<Url, String> {
-    let region = |endpoint: &Endpoint| endpoint.region_id.clone().or(endpoint.region.clone()).unwrap_or_default();
+    let region = |endpoint: &Endpoint| {
+        endpoint
+            .region_id
+            .clone()
+            .or(endpoint.region.clone())
+            .unwrap_or_default()
+    };
     let regions: BTreeSet<_> = offered.iter().map(|endpoint| region(endpoint)).collect();
     let listed = regions.iter().cloned().collect::<Vec<_>>().join(", ");
     let wanted = match &config.region {
         Some(wanted) if regions.contains(wanted) => wanted,
-        Some(wanted) => return Err(format!("region: `{wanted}` has no {}; there is {listed}", service.as_str())),
+        Some(wanted) => {
+            return Err(format!(
+                "region: `{wanted}` has no {}; there is {listed}",
+                service.as_str()
+            ));
+        }
         None if regions.len() == 1 => regions.first().map_or(&listed, |only| only),
         None => return Err(format!("region: is missing; this cloud has {listed}")),
     };
@@ -172,7 +186,12 @@ fn chosen(config: &OpenstackConfig, service: Service, offered: &[&Endpoint], pro
     let found = offered
         .iter()
         .find(|endpoint| region(endpoint) == *wanted && endpoint.interface == interface)
-        .ok_or_else(|| format!("interface: `{interface}` is not offered by {} in {wanted}", service.as_str()))?;
+        .ok_or_else(|| {
+            format!(
+                "interface: `{interface}` is not offered by {} in {wanted}",
+                service.as_str()
+            )
+        })?;
     let url = address("endpoints", &found.url).map_err(|_| {
         format!(
             "endpoints.{}: is missing, and what the catalog says is no address",
@@ -208,11 +227,22 @@ mod tests {
     #[test]
     fn catalogs_write_addresses_in_several_ways() {
         let at = |service, url: &str| versioned(service, Url::parse(url).expect("an address"), "p").to_string();
-        for url in ["http://c:9696", "http://c:9696/", "http://c:9696/v2.0", "http://c:9696/v2.0/"] {
+        for url in [
+            "http://c:9696",
+            "http://c:9696/",
+            "http://c:9696/v2.0",
+            "http://c:9696/v2.0/",
+        ] {
             assert_eq!(at(Service::Network, url), "http://c:9696/v2.0");
         }
-        assert_eq!(at(Service::LoadBalancer, "http://c/load-balancer"), "http://c/load-balancer/v2/lbaas");
-        assert_eq!(at(Service::LoadBalancer, "http://c:9876/v2.0"), "http://c:9876/v2.0/lbaas");
+        assert_eq!(
+            at(Service::LoadBalancer, "http://c/load-balancer"),
+            "http://c/load-balancer/v2/lbaas"
+        );
+        assert_eq!(
+            at(Service::LoadBalancer, "http://c:9876/v2.0"),
+            "http://c:9876/v2.0/lbaas"
+        );
         for url in ["http://c:8779", "http://c:8779/v1.0", "http://c:8779/v1.0/p"] {
             assert_eq!(at(Service::Database, url), "http://c:8779/v1.0/p");
         }

@@ -98,7 +98,10 @@ pub(crate) fn owner(tags: &[String], description: &str) -> Option<Owner> {
 pub(crate) fn describe(owner: &Owner, more: &[(&str, &str)]) -> Result<String> {
     let (identity, cluster, key) = (owner.identity.as_str(), owner.cluster.as_str(), owner.key.to_string());
     let mut words = vec![MARK.to_owned(), encoded(identity), encoded(cluster), encoded(&key)];
-    words.extend(more.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))));
+    words.extend(
+        more.iter()
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value))),
+    );
     let text = words.join(" ");
     if text.len() > SENTENCE {
         let message = format!(
@@ -155,7 +158,10 @@ mod tests {
             ("empty".to_owned(), String::new()),
         ]);
         let tags = tags(&owner(), &others);
-        assert!(tags.iter().all(|tag| tag.len() <= TAG && !tag.contains(',')), "{tags:?}");
+        assert!(
+            tags.iter().all(|tag| tag.len() <= TAG && !tag.contains(',')),
+            "{tags:?}"
+        );
         assert_eq!(super::owner(&tags, ""), Some(owner()));
         assert_eq!(super::others(&tags), others);
     }
@@ -177,6 +183,9 @@ mod tests {
         assert_eq!(sentence("shop-web-rds-k3x9q2"), None);
         let mut long = owner();
         long.key.application = "a".repeat(250);
-        assert_eq!(describe(&long, &[]).map_err(|error| error.kind()), Err(ErrorKind::InvalidSpec));
+        assert_eq!(
+            describe(&long, &[]).map_err(|error| error.kind()),
+            Err(ErrorKind::InvalidSpec)
+        );
     }
 }

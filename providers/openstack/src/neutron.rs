@@ -104,10 +104,16 @@ impl Session {
         mut body: Json,
     ) -> Result<T> {
         body["description"] = json!(label::describe(owner, &[])?);
-        let call = Call::post(operation, Service::Network, collection.path, json!({ collection.one: body }));
+        let call = Call::post(
+            operation,
+            Service::Network,
+            collection.path,
+            json!({ collection.one: body }),
+        );
         let answer = self.make(call).await?;
         let made: Meta = one(&answer, operation, collection.one)?;
-        self.tag(operation, collection, &made.id, label::tags(owner, tags)).await?;
+        self.tag(operation, collection, &made.id, label::tags(owner, tags))
+            .await?;
         one(&answer, operation, collection.one)
     }
 
@@ -120,7 +126,9 @@ impl Session {
         tags: Vec<String>,
     ) -> Result<Receipt> {
         let path = format!("{}/{id}/tags", collection.path);
-        let answer = self.change(Call::put(operation, Service::Network, path, json!({ "tags": tags }))).await?;
+        let answer = self
+            .change(Call::put(operation, Service::Network, path, json!({ "tags": tags })))
+            .await?;
         Ok(receipt(&answer))
     }
 

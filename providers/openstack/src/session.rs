@@ -69,12 +69,18 @@ impl Call {
 
     pub(crate) fn post(operation: &'static str, service: Service, path: impl Into<String>, body: Json) -> Self {
         let call = Self::new(operation, service, Method::POST, path);
-        Self { body: Some(body), ..call }
+        Self {
+            body: Some(body),
+            ..call
+        }
     }
 
     pub(crate) fn put(operation: &'static str, service: Service, path: impl Into<String>, body: Json) -> Self {
         let call = Self::new(operation, service, Method::PUT, path);
-        Self { body: Some(body), ..call }
+        Self {
+            body: Some(body),
+            ..call
+        }
     }
 
     /// One more parameter in the query.
@@ -94,9 +100,8 @@ impl Session {
     pub(crate) fn new(config: OpenstackConfig, identity: Identity) -> Result<Self> {
         Ok(Self {
             keystone: Keystone {
-                client: Client::new(&config.http).map_err(|error| {
-                    crate::config::invalid(&format!("http.{}", error.message())).with_source(error)
-                })?,
+                client: Client::new(&config.http)
+                    .map_err(|error| crate::config::invalid(&format!("http.{}", error.message())).with_source(error))?,
                 redactor: identity.redactor(),
                 identity,
             },
@@ -181,7 +186,11 @@ impl Session {
     pub(crate) async fn change(&self, call: Call) -> Result<Answer> {
         let operation = call.operation;
         self.call(call).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Busy, operation, "what it was about to change is gone; it is looked at again")
+            Error::new(
+                ErrorKind::Busy,
+                operation,
+                "what it was about to change is gone; it is looked at again",
+            )
         })
     }
 
@@ -218,7 +227,11 @@ impl Session {
             };
             let mut page: Json = answer.json(operation)?;
             let links = [&page[format!("{name}_links")], &page["links"]];
-            let more = links.iter().filter_map(|links| links.as_array()).flatten().any(|link| link["rel"] == "next");
+            let more = links
+                .iter()
+                .filter_map(|links| links.as_array())
+                .flatten()
+                .any(|link| link["rel"] == "next");
             let Json::Array(items) = page[name].take() else {
                 return Err(unexpected(operation, &format!("it has no list of {name}")));
             };
@@ -247,7 +260,11 @@ impl Session {
 
     /// Removes something; that it is gone already is as good.
     pub(crate) async fn remove(&self, call: Call) -> Result<Receipt> {
-        Ok(self.call(call).await?.map(|answer| receipt(&answer)).unwrap_or_default())
+        Ok(self
+            .call(call)
+            .await?
+            .map(|answer| receipt(&answer))
+            .unwrap_or_default())
     }
 }
 
@@ -265,7 +282,11 @@ pub(crate) fn receipt(answer: &Answer) -> Receipt {
 }
 
 fn unexpected(operation: &'static str, message: &str) -> Error {
-    Error::new(ErrorKind::Unexpected, operation, format!("the answer is not as expected: {message}"))
+    Error::new(
+        ErrorKind::Unexpected,
+        operation,
+        format!("the answer is not as expected: {message}"),
+    )
 }
 
 /// The same error once more: what failed for a batch failed for each of its claims.

@@ -32,15 +32,34 @@ impl Check {
     /// `options.openstack`, as the kind has them. serde's message names an unknown one.
     pub(crate) fn options<T: DeserializeOwned>(&self, common: &Common) -> Result<T> {
         let options = serde_json::Value::Object(common.options.clone());
-        serde_json::from_value(options)
-            .map_err(|error| Error::new(ErrorKind::InvalidSpec, "validate", format!("{} options.openstack: {error}", self.0)))
+        serde_json::from_value(options).map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidSpec,
+                "validate",
+                format!("{} options.openstack: {error}", self.0),
+            )
+        })
     }
 
     pub(crate) fn tags(&self, common: &Common) -> Result<()> {
-        let tags: usize = common.tags.iter().map(|(name, value)| 1 + (name.len() + value.len()) / 30).sum();
-        self.require(tags + 10 <= TAGS, "tags", common.tags.len(), "tags are more than OpenStack keeps; use fewer or shorter ones")?;
+        let tags: usize = common
+            .tags
+            .iter()
+            .map(|(name, value)| 1 + (name.len() + value.len()) / 30)
+            .sum();
+        self.require(
+            tags + 10 <= TAGS,
+            "tags",
+            common.tags.len(),
+            "tags are more than OpenStack keeps; use fewer or shorter ones",
+        )?;
         let long = common.tags.keys().find(|name| name.len() > 40);
-        self.require(long.is_none(), "tags", long.map_or("", String::as_str), "is too long a name here; use up to 40 characters")
+        self.require(
+            long.is_none(),
+            "tags",
+            long.map_or("", String::as_str),
+            "is too long a name here; use up to 40 characters",
+        )
     }
 
     pub(crate) fn ranges(&self, field: &str, ranges: &[String]) -> Result<()> {

@@ -31,7 +31,9 @@ fn token(catalog: Json) -> ResponseTemplate {
     let body = json!({"token": {
         "expires_at": "2999-01-01T00:00:00.000000Z", "project": {"id": "p"}, "catalog": catalog,
     }});
-    ResponseTemplate::new(201).insert_header("x-subject-token", "t0ken-value").set_body_json(body)
+    ResponseTemplate::new(201)
+        .insert_header("x-subject-token", "t0ken-value")
+        .set_body_json(body)
 }
 
 fn catalog(server: &MockServer, regions: &[&str]) -> Json {
@@ -48,12 +50,19 @@ fn catalog(server: &MockServer, regions: &[&str]) -> Json {
 }
 
 async fn keystone(server: &MockServer, answer: ResponseTemplate) {
-    Mock::given(method("POST")).and(path("/v3/auth/tokens")).respond_with(answer).mount(server).await;
+    Mock::given(method("POST"))
+        .and(path("/v3/auth/tokens"))
+        .respond_with(answer)
+        .mount(server)
+        .await;
 }
 
 fn connect(server: &MockServer, more: Json) -> OpenstackProvider {
     let mut config = json!({"authUrl": server.uri()});
-    config.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    config
+        .as_object_mut()
+        .expect("an object")
+        .extend(more.as_object().expect("an object").clone());
     OpenstackProvider::connect(&config, &credentials()).expect("the configuration is good")
 }
 
@@ -128,7 +137,12 @@ async fn a_password_names_its_project() {
     let provider = OpenstackProvider::connect(&config, &Credentials::from(secret.clone())).expect("it is good");
     assert_eq!(provider.check().await.expect("it is let in").account, "p");
     let error = OpenstackProvider::connect(&json!({"authUrl": server.uri()}), &Credentials::from(secret));
-    assert!(error.expect_err("no project").to_string().contains("spec.openstack.projectId"));
+    assert!(
+        error
+            .expect_err("no project")
+            .to_string()
+            .contains("spec.openstack.projectId")
+    );
 }
 
 #[tokio::test]
@@ -140,15 +154,28 @@ async fn region_and_interface_choose_the_endpoint() {
     assert_eq!(seen(&*networks(&provider)).await, Ok("absent".into()));
     for (config, words) in [
         (json!({}), "spec.openstack.region: is missing; this cloud has one, two"),
-        (json!({"region": "three"}), "spec.openstack.region: `three` has no network; there is one, two"),
-        (json!({"region": "one", "interface": "admin"}), "spec.openstack.interface: `admin`"),
+        (
+            json!({"region": "three"}),
+            "spec.openstack.region: `three` has no network; there is one, two",
+        ),
+        (
+            json!({"region": "one", "interface": "admin"}),
+            "spec.openstack.interface: `admin`",
+        ),
     ] {
-        let (kind, message) = seen(&*networks(&connect(&server, config))).await.expect_err("it is wrong");
+        let (kind, message) = seen(&*networks(&connect(&server, config)))
+            .await
+            .expect_err("it is wrong");
         assert!(kind == ErrorKind::InvalidSpec && message.contains(words), "{message}");
     }
-    let databases = connect(&server, json!({"region": "one"})).adapter(Kind::Rds).expect("it is known");
+    let databases = connect(&server, json!({"region": "one"}))
+        .adapter(Kind::Rds)
+        .expect("it is known");
     let (kind, message) = seen(&*databases).await.expect_err("there is no Trove");
-    assert!(kind == ErrorKind::Unsupported && message.contains("database"), "{message}");
+    assert!(
+        kind == ErrorKind::Unsupported && message.contains("database"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -169,7 +196,9 @@ async fn a_token_that_is_refused_is_fetched_anew_once() {
     let other = MockServer::start().await;
     keystone(&other, token(catalog(&other, &["one"]))).await;
     Mock::given(method("GET")).respond_with(refused).mount(&other).await;
-    let (kind, _) = seen(&*networks(&connect(&other, json!({})))).await.expect_err("it is refused twice");
+    let (kind, _) = seen(&*networks(&connect(&other, json!({}))))
+        .await
+        .expect_err("it is refused twice");
     assert_eq!(kind, ErrorKind::Unauthenticated);
 }
 
@@ -187,10 +216,16 @@ async fn a_404_of_something_else_is_no_absence() {
         .up_to_n_times(1)
         .mount(&server)
         .await;
-    let error = adapter.observe(std::slice::from_ref(&known)).await.pop().expect("an answer");
+    let error = adapter
+        .observe(std::slice::from_ref(&known))
+        .await
+        .pop()
+        .expect("an answer");
     assert_eq!(error.expect_err("nobody knows").kind(), ErrorKind::Unexpected);
     let body = json!({"NeutronError": {"type": "NetworkNotFound", "message": "no", "detail": ""}});
-    at().respond_with(ResponseTemplate::new(404).set_body_json(body)).mount(&server).await;
+    at().respond_with(ResponseTemplate::new(404).set_body_json(body))
+        .mount(&server)
+        .await;
     let absent = adapter.observe(&[known]).await.pop().expect("an answer");
     assert!(matches!(absent, Ok(Sighting::Absent)), "{absent:?}");
 }
@@ -200,7 +235,8 @@ async fn every_page_is_read_and_no_link_is_followed() {
     let server = MockServer::start().await;
     keystone(&server, token(catalog(&server, &["one"]))).await;
     let at = || Mock::given(method("GET")).and(path("/one/public/v2.0/networks"));
-    let network = |id: &str, owner: &str| json!({"id": id, "name": "n", "status": "ACTIVE", "tags": [], "description": owner});
+    let network =
+        |id: &str, owner: &str| json!({"id": id, "name": "n", "status": "ACTIVE", "tags": [], "description": owner});
     let first = json!({
         "networks": [network("n1", "somebody's")],
         "networks_links": [{"rel": "next", "href": "http://elsewhere.invalid/v2.0/networks?marker=n1"}],
@@ -219,9 +255,15 @@ async fn every_page_is_read_and_no_link_is_followed() {
     empty(&server, "/one/public").await;
     let adapter = networks(&connect(&server, json!({})));
     let found = adapter.observe(&[claim()]).await.pop().expect("an answer");
-    let Ok(Sighting::One(state)) = found else { panic!("{found:?}") };
+    let Ok(Sighting::One(state)) = found else {
+        panic!("{found:?}")
+    };
     assert_eq!(adapter.id(&state).as_str(), "n2");
-    assert_eq!(adapter.owner(&state), Some(claim().owner), "its description names it before its tags do");
+    assert_eq!(
+        adapter.owner(&state),
+        Some(claim().owner),
+        "its description names it before its tags do"
+    );
 }
 
 #[test]
@@ -232,10 +274,19 @@ fn what_is_wrong_is_named() {
         (json!({"authUrl": "keystone"}), "spec.openstack.authUrl: `keystone`"),
         (json!({"authUrl": "http://u:p@k/v3"}), "spec.openstack.authUrl"),
         (json!({"authUrl": "http://k", "regoin": "x"}), "regoin"),
-        (json!({"authUrl": "http://k", "endpoints": {"network": "n"}}), "spec.openstack.endpoints.network: `n`"),
+        (
+            json!({"authUrl": "http://k", "endpoints": {"network": "n"}}),
+            "spec.openstack.endpoints.network: `n`",
+        ),
         (json!({"authUrl": "http://k", "region": " "}), "spec.openstack.region"),
-        (json!({"authUrl": "http://k", "cloud": "x"}), "spec.openstack.cloud: `x`"),
-        (json!({"authUrl": "http://k", "http": {"caBundle": "none"}}), "spec.openstack.http.caBundle"),
+        (
+            json!({"authUrl": "http://k", "cloud": "x"}),
+            "spec.openstack.cloud: `x`",
+        ),
+        (
+            json!({"authUrl": "http://k", "http": {"caBundle": "none"}}),
+            "spec.openstack.http.caBundle",
+        ),
         (
             json!({"authUrl": "http://k", "loadBalancers": {"healthCheckInterval": "10ms"}}),
             "spec.openstack.loadBalancers.healthCheckInterval: `10ms`",
@@ -246,7 +297,11 @@ fn what_is_wrong_is_named() {
         assert!(error.to_string().contains(words), "{config}: {error}");
     }
     let none = OpenstackProvider::connect(&json!({"authUrl": "http://k"}), &Credentials::new());
-    assert!(none.expect_err("no credentials").to_string().contains("applicationCredentialId"));
+    assert!(
+        none.expect_err("no credentials")
+            .to_string()
+            .contains("applicationCredentialId")
+    );
 }
 
 #[tokio::test]
@@ -266,7 +321,9 @@ async fn clouds_yaml_in_the_secret_says_it_all() {
         (json!({"cloud": "other"}), "`other` is not in clouds.yaml"),
         (json!({"cloud": "lax"}), "verify: false"),
     ] {
-        let error = OpenstackProvider::connect(&config, &secret).expect_err("it is wrong").to_string();
+        let error = OpenstackProvider::connect(&config, &secret)
+            .expect_err("it is wrong")
+            .to_string();
         assert!(error.contains(words), "{error}");
     }
 }

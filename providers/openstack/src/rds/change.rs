@@ -49,7 +49,10 @@ impl Databases {
         }
         let name = label::entitle(&claim.name, &claim.owner, &[(DATABASE, &spec.database)])?;
         // Room for the word that a parked one has more.
-        label::describe(&claim.owner, &[(DATABASE, &spec.database), (PARKED, "2100-01-01T00:00:00.000000Z")])?;
+        label::describe(
+            &claim.owner,
+            &[(DATABASE, &spec.database), (PARKED, "2100-01-01T00:00:00.000000Z")],
+        )?;
         let (datastore, version) = self.datastore(spec.engine);
         let mut nic = json!({});
         if let Some(network) = &spec.network.id {
@@ -70,7 +73,11 @@ impl Databases {
         if let Some(version) = spec.version.clone().or(version) {
             body["datastore"]["version"] = json!(version);
         }
-        if let Some(kind) = options.volume_type.as_ref().or(self.session.config.volume_type.as_ref()) {
+        if let Some(kind) = options
+            .volume_type
+            .as_ref()
+            .or(self.session.config.volume_type.as_ref())
+        {
             body["volume"]["type"] = json!(kind);
         }
         let call = Call::post(CREATE, Service::Database, "/instances", json!({ "instance": body }));
@@ -82,10 +89,15 @@ impl Databases {
     /// The id of a flavor that is given by name or id.
     async fn flavor(&self, class: &str, operation: &'static str) -> Result<String> {
         let flavors = self.flavors().await?;
-        let found = flavors.iter().find(|flavor| flavor.id() == class || flavor.name == class);
+        let found = flavors
+            .iter()
+            .find(|flavor| flavor.id() == class || flavor.name == class);
         found.map(|flavor| flavor.id().to_owned()).ok_or_else(|| {
             let names: Vec<_> = flavors.iter().map(|flavor| flavor.name.as_str()).collect();
-            let message = format!("rds class: `{class}` is no flavor of this cloud; it has {}", names.join(", "));
+            let message = format!(
+                "rds class: `{class}` is no flavor of this cloud; it has {}",
+                names.join(", ")
+            );
             Error::new(ErrorKind::InvalidSpec, operation, message)
         })
     }
@@ -105,7 +117,13 @@ impl Databases {
                 }
                 json!({"resize": {"flavorRef": flavor}})
             }
-            "storage" if now.instance.volume.as_ref().is_some_and(|volume| volume.size < spec.storage.as_gib()) => {
+            "storage"
+                if now
+                    .instance
+                    .volume
+                    .as_ref()
+                    .is_some_and(|volume| volume.size < spec.storage.as_gib()) =>
+            {
                 json!({"resize": {"volume": {"size": spec.storage.as_gib()}}})
             }
             _ => return Ok(Receipt::default()),
@@ -115,7 +133,12 @@ impl Databases {
     }
 
     async fn edit(&self, operation: &'static str, id: &str, change: Json) -> Result<Receipt> {
-        let call = Call::put(operation, Service::Database, format!("/instances/{id}"), json!({ "instance": change }));
+        let call = Call::put(
+            operation,
+            Service::Database,
+            format!("/instances/{id}"),
+            json!({ "instance": change }),
+        );
         Ok(receipt(&self.session.change(call).await?))
     }
 
@@ -163,7 +186,10 @@ impl Databases {
                 }
                 None => {
                     let body = json!({"backup": {"name": name, "instance": id}});
-                    let answer = self.session.make(Call::post(PARK, Service::Database, "/backups", body)).await?;
+                    let answer = self
+                        .session
+                        .make(Call::post(PARK, Service::Database, "/backups", body))
+                        .await?;
                     return Ok(receipt(&answer));
                 }
             }
@@ -181,13 +207,23 @@ impl Databases {
             // Only parking makes backups of this name.
             if backup.name.starts_with(&format!("{} ", claim.name)) {
                 self.session
-                    .remove(Call::delete(DELETE, Service::Database, format!("/backups/{}", backup.id)))
+                    .remove(Call::delete(
+                        DELETE,
+                        Service::Database,
+                        format!("/backups/{}", backup.id),
+                    ))
                     .await?;
             }
         }
-        match self.session.remove(Call::delete(DELETE, Service::Database, format!("/instances/{id}"))).await {
+        match self
+            .session
+            .remove(Call::delete(DELETE, Service::Database, format!("/instances/{id}")))
+            .await
+        {
             // It is going already.
-            Err(error) if error.kind() == ErrorKind::Busy && now.instance.status == "SHUTDOWN" => Ok(Receipt::default()),
+            Err(error) if error.kind() == ErrorKind::Busy && now.instance.status == "SHUTDOWN" => {
+                Ok(Receipt::default())
+            }
             done => done,
         }
     }

@@ -28,19 +28,26 @@ impl View {
 
 impl Databases {
     pub(super) async fn flavors(&self) -> Result<Vec<Flavor>> {
-        self.session.all(Call::get(OPERATION, Service::Database, "/flavors"), "flavors").await
+        self.session
+            .all(Call::get(OPERATION, Service::Database, "/flavors"), "flavors")
+            .await
     }
 
     pub(super) async fn view(&self) -> Result<View> {
-        let instances: Vec<Instance> =
-            self.session.all(Call::get(OPERATION, Service::Database, "/instances"), "instances").await?;
+        let instances: Vec<Instance> = self
+            .session
+            .all(Call::get(OPERATION, Service::Database, "/instances"), "instances")
+            .await?;
         let flavors = match instances.is_empty() {
             true => Vec::new(),
             false => self.flavors().await?,
         };
         Ok(View {
             instances,
-            flavors: flavors.into_iter().map(|flavor| (flavor.id().to_owned(), flavor.name)).collect(),
+            flavors: flavors
+                .into_iter()
+                .map(|flavor| (flavor.id().to_owned(), flavor.name))
+                .collect(),
         })
     }
 
@@ -68,13 +75,21 @@ impl Databases {
     }
 
     pub(super) async fn get(&self, id: &ExternalId) -> Result<Option<Instance>> {
-        self.session.read(Call::get(OPERATION, Service::Database, format!("/instances/{id}")), "instance").await
+        self.session
+            .read(
+                Call::get(OPERATION, Service::Database, format!("/instances/{id}")),
+                "instance",
+            )
+            .await
     }
 
     /// What an instance is like now, before it is changed.
     pub(super) async fn anew(&self, state: &State) -> Result<Option<State>> {
         let instance = self.get(&state.id()).await?;
-        Ok(instance.map(|instance| State { instance, flavor: state.flavor.clone() }))
+        Ok(instance.map(|instance| State {
+            instance,
+            flavor: state.flavor.clone(),
+        }))
     }
 
     pub(super) async fn listed(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {
@@ -83,7 +98,11 @@ impl Databases {
         Ok(states
             .filter_map(|state| {
                 let owner = state.owner().filter(|owner| owner.cluster == *cluster)?;
-                Some(Owned { id: state.id(), phase: state.phase(), owner })
+                Some(Owned {
+                    id: state.id(),
+                    phase: state.phase(),
+                    owner,
+                })
             })
             .collect())
     }

@@ -55,14 +55,23 @@ impl Adapter for Databases {
     }
 
     fn capability(&self) -> Capability {
-        Capability { accounts: true, parks: true, ..self.session.capability() }
+        Capability {
+            accounts: true,
+            parks: true,
+            ..self.session.capability()
+        }
     }
 
     fn validate(&self, spec: &Rds) -> Result<()> {
         let check = Check(Kind::Rds);
         let _: Options = check.options(&spec.common)?;
         let served = matches!(spec.engine, Engine::Mysql | Engine::Mariadb | Engine::Postgresql);
-        check.can(served, "engine", spec.engine, "is not served by Trove; use mysql, mariadb or postgresql")?;
+        check.can(
+            served,
+            "engine",
+            spec.engine,
+            "is not served by Trove; use mysql, mariadb or postgresql",
+        )?;
         check.can(
             !spec.high_availability,
             "highAvailability",
@@ -76,13 +85,23 @@ impl Adapter for Databases {
             "required",
             "cannot be had: Trove sets up no TLS; use preferred or disabled here, or another provider for rds",
         )?;
-        check.require(!spec.class.trim().is_empty(), "class", &spec.class, "is empty; name a flavor")?;
+        check.require(
+            !spec.class.trim().is_empty(),
+            "class",
+            &spec.class,
+            "is empty; name a flavor",
+        )?;
         let storage = (Bytes::gib(1)..=Bytes::gib(16 << 10)).contains(&spec.storage);
         check.require(storage, "storage", spec.storage, "is out of range; use 1Gi to 16Ti")?;
         let name = &spec.database;
-        let named = (1..=63).contains(&name.len())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-        check.require(named, "database", name, "is no name of a database; use up to 63 of a-z, 0-9, _ and -")?;
+        let named =
+            (1..=63).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        check.require(
+            named,
+            "database",
+            name,
+            "is no name of a database; use up to 63 of a-z, 0-9, _ and -",
+        )?;
         check.ranges("clients", &spec.clients)?;
         check.require(
             spec.network.id.is_some(),
@@ -113,11 +132,17 @@ impl Adapter for Databases {
         }
         if !spec.common.tags.is_empty() {
             let names: Vec<_> = spec.common.tags.keys().map(String::as_str).collect();
-            notes.push(format!("tags: Trove has none; {} not applied to databases", names.join(", ")));
+            notes.push(format!(
+                "tags: Trove has none; {} not applied to databases",
+                names.join(", ")
+            ));
         }
         let (datastore, _) = self.datastore(spec.engine);
         if datastore != spec.engine.as_str() {
-            notes.push(format!("engine: {} is served by the datastore `{datastore}`", spec.engine));
+            notes.push(format!(
+                "engine: {} is served by the datastore `{datastore}`",
+                spec.engine
+            ));
         }
         notes
     }
@@ -147,7 +172,12 @@ impl Adapter for Databases {
     fn drift(&self, spec: &Rds, state: &State) -> Drift {
         let mut drift = Drift::none();
         let instance = &state.instance;
-        drift.compare("engine", Change::Immutable, &self.datastore(spec.engine).0, &instance.datastore.kind);
+        drift.compare(
+            "engine",
+            Change::Immutable,
+            &self.datastore(spec.engine).0,
+            &instance.datastore.kind,
+        );
         if let Some(version) = &spec.version {
             let is = &instance.datastore.version;
             if !is.starts_with(&format!("{version}.")) {
@@ -157,9 +187,22 @@ impl Adapter for Databases {
         if let Some(database) = state.word(DATABASE) {
             drift.compare("database", Change::Immutable, &spec.database, &database);
         }
-        let networks: BTreeSet<_> = instance.addresses.iter().filter_map(|address| address.network.as_ref()).collect();
-        if !networks.is_empty() && !networks.iter().any(|network| spec.network.id.as_ref() == Some(*network)) {
-            drift.compare("network", Change::Immutable, &spec.network.id, &networks.first().map(|id| (*id).clone()));
+        let networks: BTreeSet<_> = instance
+            .addresses
+            .iter()
+            .filter_map(|address| address.network.as_ref())
+            .collect();
+        if !networks.is_empty()
+            && !networks
+                .iter()
+                .any(|network| spec.network.id.as_ref() == Some(*network))
+        {
+            drift.compare(
+                "network",
+                Change::Immutable,
+                &spec.network.id,
+                &networks.first().map(|id| (*id).clone()),
+            );
         }
         if let (Some(access), false) = (&instance.access, spec.clients.is_empty()) {
             let set = |ranges: &[String]| ranges.iter().cloned().collect::<BTreeSet<_>>();
@@ -175,7 +218,11 @@ impl Adapter for Databases {
         }
         if let Some(volume) = &instance.volume {
             let (wanted, is) = (spec.storage.as_gib(), volume.size);
-            let change = if wanted < is { Change::CannotShrink } else { Change::OnChange };
+            let change = if wanted < is {
+                Change::CannotShrink
+            } else {
+                Change::OnChange
+            };
             drift.compare("storage", change, &format!("{wanted}Gi"), &format!("{is}Gi"));
         }
         drift
@@ -206,7 +253,10 @@ impl Adapter for Databases {
         self.validate(spec)?;
         let options = Check(Kind::Rds).options(&spec.common)?;
         let (id, receipt) = self.begin(claim, spec, options).await?;
-        Ok(Created { id, request_id: receipt.request_id })
+        Ok(Created {
+            id,
+            request_id: receipt.request_id,
+        })
     }
 
     async fn update(&self, _: &Claim, state: &State, spec: &Rds, drift: &Drift) -> Result<Receipt> {
@@ -240,7 +290,10 @@ impl Adapter for Databases {
 
     async fn adopt(&self, claim: &Claim, state: &State) -> Result<Receipt> {
         match self.anew(state).await? {
-            Some(now) => self.rename("rds.adopt", claim, &now, now.word(state::PARKED).as_deref()).await,
+            Some(now) => {
+                self.rename("rds.adopt", claim, &now, now.word(state::PARKED).as_deref())
+                    .await
+            }
             None => Ok(Receipt::default()),
         }
     }

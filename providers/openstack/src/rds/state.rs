@@ -122,7 +122,9 @@ impl State {
             )),
             "BLOCKED" => Phase::Busy(format!("instance {id} is BLOCKED: its guest does not answer Trove")),
             // Trove says the same of a database that is stopped and of one that is being deleted.
-            "SHUTDOWN" => Phase::Busy(format!("instance {id} is in SHUTDOWN: its database is stopped, or it is going")),
+            "SHUTDOWN" => Phase::Busy(format!(
+                "instance {id} is in SHUTDOWN: its database is stopped, or it is going"
+            )),
             status => Phase::Busy(format!("instance {id} is in {status}")),
         }
     }

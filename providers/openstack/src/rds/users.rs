@@ -42,16 +42,28 @@ impl Databases {
             let message = format!(
                 "Trove gives each account all rights on its database; `{}` cannot have access {}, use `owner`",
                 account.name,
-                if account.access == Access::ReadOnly { "readonly" } else { "readwrite" }
+                if account.access == Access::ReadOnly {
+                    "readonly"
+                } else {
+                    "readwrite"
+                }
             );
             return Err(Error::new(ErrorKind::Unsupported, ENSURE, message));
         }
         let database = state.word(DATABASE).ok_or_else(|| {
-            Error::new(ErrorKind::NotOwned, ENSURE, "the name of the instance does not say which database is ours")
+            Error::new(
+                ErrorKind::NotOwned,
+                ENSURE,
+                "the name of the instance does not say which database is ours",
+            )
         })?;
         let (name, password) = (account.name.as_str(), account.password.expose_secret());
         let path = format!("/instances/{}/users", state.instance.id);
-        let there = self.users(ENSURE, &state.instance.id).await?.into_iter().find(|user| user.name == name);
+        let there = self
+            .users(ENSURE, &state.instance.id)
+            .await?
+            .into_iter()
+            .find(|user| user.name == name);
         let Some(there) = there else {
             let user = json!({"name": name, "password": password, "databases": [{"name": database}]});
             let call = Call::post(ENSURE, Service::Database, path, json!({"users": [user]}));
@@ -64,14 +76,19 @@ impl Databases {
         if !there.databases.iter().any(|granted| granted.name == database) {
             let body = json!({"databases": [{"name": database}]});
             let path = format!("{path}/{}/databases", encoded(name));
-            answer = self.session.change(Call::put(ENSURE, Service::Database, path, body)).await?;
+            answer = self
+                .session
+                .change(Call::put(ENSURE, Service::Database, path, body))
+                .await?;
         }
         Ok(receipt(&answer))
     }
 
     pub(super) async fn drop_user(&self, operation: &'static str, id: &str, name: &str) -> Result<Receipt> {
         let path = format!("/instances/{id}/users/{}", encoded(name));
-        self.session.remove(Call::delete(operation, Service::Database, path)).await
+        self.session
+            .remove(Call::delete(operation, Service::Database, path))
+            .await
     }
 }
 

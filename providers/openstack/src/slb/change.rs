@@ -29,8 +29,10 @@ impl LoadBalancerAdapter {
     pub(super) async fn begin(&self, claim: &Claim, spec: &Slb, options: Options) -> Result<(ExternalId, Receipt)> {
         let mut by_owner = claim.clone();
         by_owner.id = None;
-        if let mooring_provider::Sighting::One(State { balancer: Some(balancer), .. }) =
-            self.sight(&self.view().await?, &by_owner).await?
+        if let mooring_provider::Sighting::One(State {
+            balancer: Some(balancer),
+            ..
+        }) = self.sight(&self.view().await?, &by_owner).await?
             && balancer.provisioning_status != "PENDING_DELETE"
         {
             return Ok((ExternalId::new(balancer.id), Receipt::default()));
@@ -60,14 +62,26 @@ impl LoadBalancerAdapter {
                 body[field] = json!(value);
             }
         }
-        let call = Call::post(CREATE, Service::LoadBalancer, "/loadbalancers", json!({ "loadbalancer": body }));
+        let call = Call::post(
+            CREATE,
+            Service::LoadBalancer,
+            "/loadbalancers",
+            json!({ "loadbalancer": body }),
+        );
         let answer = self.session.make(call).await?;
         let made: LoadBalancer = one(&answer, CREATE, "loadbalancer")?;
         Ok((ExternalId::new(made.id), receipt(&answer)))
     }
 
     fn monitor_body(&self, listener: &spec::Listener) -> Json {
-        let interval = self.session.config.load_balancers.health_check_interval.get().as_secs().max(1);
+        let interval = self
+            .session
+            .config
+            .load_balancers
+            .health_check_interval
+            .get()
+            .as_secs()
+            .max(1);
         let (kind, path) = check(listener);
         let mut body = json!({
             "type": kind, "delay": interval, "timeout": interval, "max_retries": 2, "max_retries_down": 3,
@@ -104,21 +118,30 @@ impl LoadBalancerAdapter {
     }
 
     async fn edit(&self, id: &str, change: Json) -> Result<Receipt> {
-        self.put(format!("/loadbalancers/{id}"), json!({ "loadbalancer": change })).await
+        self.put(format!("/loadbalancers/{id}"), json!({ "loadbalancer": change }))
+            .await
     }
 
     async fn put(&self, path: String, body: Json) -> Result<Receipt> {
-        let answer = self.session.change(Call::put(UPDATE, Service::LoadBalancer, path, body)).await?;
+        let answer = self
+            .session
+            .change(Call::put(UPDATE, Service::LoadBalancer, path, body))
+            .await?;
         Ok(receipt(&answer))
     }
 
     async fn post(&self, path: &str, body: Json) -> Result<Receipt> {
-        let answer = self.session.change(Call::post(UPDATE, Service::LoadBalancer, path, body)).await?;
+        let answer = self
+            .session
+            .change(Call::post(UPDATE, Service::LoadBalancer, path, body))
+            .await?;
         Ok(receipt(&answer))
     }
 
     async fn remove(&self, path: String) -> Result<Receipt> {
-        self.session.remove(Call::delete(UPDATE, Service::LoadBalancer, path)).await
+        self.session
+            .remove(Call::delete(UPDATE, Service::LoadBalancer, path))
+            .await
     }
 
     async fn close_scheme(&self, claim: &Claim, now: &State, balancer: &LoadBalancer, spec: &Slb) -> Result<Receipt> {
@@ -131,7 +154,10 @@ impl LoadBalancerAdapter {
         if let Some(unused) = now.addresses.iter().find(|address| address.port_id.is_none()) {
             let path = format!("{}/{}", FLOATING.path, unused.meta.id);
             let body = json!({"floatingip": {"port_id": balancer.vip_port_id}});
-            let answer = self.session.change(Call::put(UPDATE, Service::Network, path, body)).await?;
+            let answer = self
+                .session
+                .change(Call::put(UPDATE, Service::Network, path, body))
+                .await?;
             return Ok(receipt(&answer));
         }
         let network = self.session.external_network(UPDATE).await?;
@@ -144,18 +170,17 @@ impl LoadBalancerAdapter {
             ErrorKind::InvalidSpec => Error::new(
                 ErrorKind::InvalidSpec,
                 UPDATE,
-                format!("no public address can lead to it ({}); its subnet needs a router to {network}", error.message()),
+                format!(
+                    "no public address can lead to it ({}); its subnet needs a router to {network}",
+                    error.message()
+                ),
             ),
             _ => error,
         })
     }
 
     /// Gives public addresses of ours back. One that somebody else attached stays.
-    async fn release(
-        &self,
-        operation: &'static str,
-        addresses: impl Iterator<Item = &FloatingIp>,
-    ) -> Result<Receipt> {
+    async fn release(&self, operation: &'static str, addresses: impl Iterator<Item = &FloatingIp>) -> Result<Receipt> {
         let mut last = Receipt::default();
         for address in addresses.filter(|address| address.meta.owner().is_some()) {
             last = self.session.drop_part(operation, FLOATING, &address.meta.id).await?;
@@ -165,7 +190,11 @@ impl LoadBalancerAdapter {
 
     async fn close_listeners(&self, now: &State, spec: &Slb) -> Result<Receipt> {
         let wanted = wanted_doors(spec);
-        if let Some(listener) = now.listeners.iter().find(|listener| !wanted.contains_key(&now.name_of(listener))) {
+        if let Some(listener) = now
+            .listeners
+            .iter()
+            .find(|listener| !wanted.contains_key(&State::name_of(listener)))
+        {
             return self.remove(format!("/listeners/{}", listener.id)).await;
         }
         let mut seen = BTreeSet::new();
@@ -197,16 +226,21 @@ impl LoadBalancerAdapter {
                 }
                 Some(_) => {}
             }
-            let Some(there) = now.listeners.iter().find(|there| now.name_of(there) == name) else {
+            let Some(there) = now.listeners.iter().find(|there| State::name_of(there) == name) else {
                 let mut body = listener_body(listener, spec);
                 body["loadbalancer_id"] = json!(now.id);
                 body["default_pool_id"] = json!(pool.id);
                 return self.post("/listeners", json!({ "listener": body })).await;
             };
             let same = there.default_pool_id.as_ref() == Some(&pool.id);
-            if !same || there.default_tls_container_ref.as_deref().filter(|id| !id.is_empty()) != listener.certificate.as_deref() {
+            if !same
+                || there.default_tls_container_ref.as_deref().filter(|id| !id.is_empty())
+                    != listener.certificate.as_deref()
+            {
                 let body = json!({"default_pool_id": pool.id, "default_tls_container_ref": listener.certificate});
-                return self.put(format!("/listeners/{}", there.id), json!({ "listener": body })).await;
+                return self
+                    .put(format!("/listeners/{}", there.id), json!({ "listener": body }))
+                    .await;
             }
         }
         Ok(Receipt::default())
@@ -227,8 +261,14 @@ impl LoadBalancerAdapter {
         for listener in &spec.listeners {
             let wanted: BTreeSet<Member> = wanted_members(spec, listener);
             let name = name(listener.protocol, listener.port);
-            if let Some(pool) = now.pools.iter().find(|pool| pool.name == name && pool.members != wanted) {
-                return self.put(format!("/pools/{}/members", pool.id), json!({ "members": wanted })).await;
+            if let Some(pool) = now
+                .pools
+                .iter()
+                .find(|pool| pool.name == name && pool.members != wanted)
+            {
+                return self
+                    .put(format!("/pools/{}/members", pool.id), json!({ "members": wanted }))
+                    .await;
             }
         }
         Ok(Receipt::default())
@@ -255,20 +295,32 @@ impl LoadBalancerAdapter {
             return Ok(Receipt::default());
         };
         let parked = format!("{}=", tag::PARKED_UNTIL);
-        let mut tags: Vec<_> = balancer.tags.iter().filter(|tag| !tag.starts_with(&parked)).cloned().collect();
+        let mut tags: Vec<_> = balancer
+            .tags
+            .iter()
+            .filter(|tag| !tag.starts_with(&parked))
+            .cloned()
+            .collect();
         tags.extend(until.map(|until| format!("{parked}{until}")));
-        self.edit(&balancer.id, json!({"admin_state_up": until.is_none(), "tags": tags})).await
+        self.edit(&balancer.id, json!({"admin_state_up": until.is_none(), "tags": tags}))
+            .await
     }
 
     pub(super) async fn give(&self, claim: &Claim, state: &State) -> Result<Receipt> {
         for address in state.addresses.iter().filter(|address| address.meta.owner().is_some()) {
-            self.session.hand_over("slb.adopt", FLOATING, &address.meta, &claim.owner).await?;
+            self.session
+                .hand_over("slb.adopt", FLOATING, &address.meta, &claim.owner)
+                .await?;
         }
         let Some(balancer) = &state.balancer else {
             return Ok(Receipt::default());
         };
         let tags = label::tags(&claim.owner, &label::others(&balancer.tags));
-        self.edit(&balancer.id, json!({"tags": tags, "description": label::describe(&claim.owner, &[])?})).await
+        self.edit(
+            &balancer.id,
+            json!({"tags": tags, "description": label::describe(&claim.owner, &[])?}),
+        )
+        .await
     }
 }
 

@@ -65,8 +65,17 @@ impl LoadBalancerAdapter {
             self.collection::<Monitor>("/healthmonitors", "healthmonitors"),
             self.session.own(OPERATION, FLOATING, &[]),
         )?;
-        let monitors = monitors.into_iter().map(|monitor| (monitor.id.clone(), monitor)).collect();
-        Ok(View { balancers, listeners, pools, monitors, addresses })
+        let monitors = monitors
+            .into_iter()
+            .map(|monitor| (monitor.id.clone(), monitor))
+            .collect();
+        Ok(View {
+            balancers,
+            listeners,
+            pools,
+            monitors,
+            addresses,
+        })
     }
 
     /// A load balancer with its parts; the members of its pools are asked for one by one.
@@ -76,18 +85,31 @@ impl LoadBalancerAdapter {
         let pools = try_join_all(pools.map(async |mut pool| {
             let call = Call::get(OPERATION, Service::LoadBalancer, format!("/pools/{}/members", pool.id));
             // A pool that has gone since the listing has no members.
-            pool.members = self.session.list(call, "members", "id").await?.into_iter().flatten().collect();
+            pool.members = self
+                .session
+                .list(call, "members", "id")
+                .await?
+                .into_iter()
+                .flatten()
+                .collect();
             Ok::<_, mooring_provider::Error>(pool)
         }))
         .await?;
         let identity = balancer.owner().map(|owner| owner.identity);
         let leads_here = |address: &&FloatingIp| {
-            identity.as_ref().is_some_and(|identity| is_of(&address.meta, identity.as_str()))
+            identity
+                .as_ref()
+                .is_some_and(|identity| is_of(&address.meta, identity.as_str()))
                 || (address.port_id.is_some() && address.port_id == balancer.vip_port_id)
         };
         Ok(State {
             id: ExternalId::new(&balancer.id),
-            listeners: view.listeners.iter().filter(|listener| inside(&listener.loadbalancers)).cloned().collect(),
+            listeners: view
+                .listeners
+                .iter()
+                .filter(|listener| inside(&listener.loadbalancers))
+                .cloned()
+                .collect(),
             pools,
             monitors: view.monitors.clone(),
             addresses: view.addresses.iter().filter(leads_here).cloned().collect(),
@@ -99,7 +121,9 @@ impl LoadBalancerAdapter {
     pub(super) async fn sight(&self, view: &View, claim: &Claim) -> Result<Sighting<State>> {
         let identity = claim.owner.identity.as_str();
         let is_ours = |balancer: &&LoadBalancer| {
-            balancer.owner().is_some_and(|owner| owner.identity.as_str() == identity)
+            balancer
+                .owner()
+                .is_some_and(|owner| owner.identity.as_str() == identity)
         };
         let found = match &claim.id {
             Some(id) => match view.balancers.iter().find(|balancer| balancer.id == id.as_str()) {
@@ -111,7 +135,10 @@ impl LoadBalancerAdapter {
             },
             None => {
                 let ours: Vec<_> = view.balancers.iter().filter(is_ours).collect();
-                let staying: Vec<_> = ours.iter().filter(|one| one.provisioning_status != "PENDING_DELETE").collect();
+                let staying: Vec<_> = ours
+                    .iter()
+                    .filter(|one| one.provisioning_status != "PENDING_DELETE")
+                    .collect();
                 match (staying.as_slice(), ours.as_slice()) {
                     ([one], _) => Some((**one).clone()),
                     ([], [one, ..]) => Some((*one).clone()),
@@ -147,7 +174,11 @@ impl LoadBalancerAdapter {
         for balancer in &view.balancers {
             if let Some(owner) = balancer.owner().filter(|owner| owner.cluster == *cluster) {
                 let state = self.whole(&view, balancer).await?;
-                listed.push(Owned { phase: state.phase(), id: state.id, owner });
+                listed.push(Owned {
+                    phase: state.phase(),
+                    id: state.id,
+                    owner,
+                });
             }
         }
         for address in &view.addresses {
@@ -156,7 +187,11 @@ impl LoadBalancerAdapter {
             };
             if !listed.iter().any(|other| other.owner.identity == owner.identity) {
                 let phase = mooring_provider::Phase::Ready;
-                listed.push(Owned { id: ExternalId::new(&address.meta.id), owner, phase });
+                listed.push(Owned {
+                    id: ExternalId::new(&address.meta.id),
+                    owner,
+                    phase,
+                });
             }
         }
         Ok(listed)

@@ -56,7 +56,10 @@ impl Adapter for LoadBalancerAdapter {
     }
 
     fn capability(&self) -> Capability {
-        Capability { parks: true, ..self.session.capability() }
+        Capability {
+            parks: true,
+            ..self.session.capability()
+        }
     }
 
     fn validate(&self, spec: &Slb) -> Result<()> {
@@ -64,14 +67,29 @@ impl Adapter for LoadBalancerAdapter {
         let options: Options = check.options(&spec.common)?;
         check.tags(&spec.common)?;
         if let Some(address) = &options.address {
-            check.require(address.parse::<IpAddr>().is_ok(), "options.openstack.address", address, "is no address")?;
+            check.require(
+                address.parse::<IpAddr>().is_ok(),
+                "options.openstack.address",
+                address,
+                "is no address",
+            )?;
         }
-        check.require(!spec.listeners.is_empty(), "listeners", "[]", "is empty; name at least one port")?;
+        check.require(
+            !spec.listeners.is_empty(),
+            "listeners",
+            "[]",
+            "is empty; name at least one port",
+        )?;
         let mut ports = BTreeSet::new();
         for listener in &spec.listeners {
             check_listener(&check, listener)?;
             let key = (listener.port, listener.protocol == Protocol::Udp);
-            check.require(ports.insert(key), "listeners.port", listener.port, "is listened on twice; remove one")?;
+            check.require(
+                ports.insert(key),
+                "listeners.port",
+                listener.port,
+                "is listened on twice; remove one",
+            )?;
         }
         check.ranges("allowFrom", &spec.allow_from)?;
         for backend in spec.backends.iter().flatten() {
@@ -133,36 +151,71 @@ impl Adapter for LoadBalancerAdapter {
     fn drift(&self, spec: &Slb, state: &State) -> Drift {
         let mut drift = Drift::none();
         let Some(balancer) = &state.balancer else {
-            drift.compare("loadBalancer", Change::Enforced, &"a load balancer", &"the address of one that is gone");
+            drift.compare(
+                "loadBalancer",
+                Change::Enforced,
+                &"a load balancer",
+                &"the address of one that is gone",
+            );
             return drift;
         };
         let subnet = spec.network.subnets.first().map(|subnet| subnet.id.as_str());
-        drift.compare("network", Change::Immutable, &subnet, &balancer.vip_subnet_id.as_deref());
+        drift.compare(
+            "network",
+            Change::Immutable,
+            &subnet,
+            &balancer.vip_subnet_id.as_deref(),
+        );
         let public = match state.public() {
             Some(_) => Scheme::Internet,
             None => Scheme::Internal,
         };
         drift.compare("scheme", Change::Enforced, &spec.scheme, &public);
-        drift.compare("listeners", Change::Enforced, &state::wanted_doors(spec), &state.doors());
+        drift.compare(
+            "listeners",
+            Change::Enforced,
+            &state::wanted_doors(spec),
+            &state.doors(),
+        );
         // A pool without a listener is what is left of a change.
         let pools: BTreeSet<_> = state.pools.iter().map(|pool| pool.name.clone()).collect();
         let wanted: BTreeSet<_> = state::wanted_doors(spec).into_keys().collect();
         if pools != wanted || pools.len() != state.pools.len() {
-            drift.compare("listeners", Change::Enforced, &wanted, &state.pools.iter().map(|pool| pool.name.clone()).collect());
+            drift.compare(
+                "listeners",
+                Change::Enforced,
+                &wanted,
+                &state.pools.iter().map(|pool| pool.name.clone()).collect(),
+            );
         }
         if drift.is_empty() {
-            drift.compare("allowFrom", Change::Enforced, &state::wanted_allowed(spec), &state.allowed());
+            drift.compare(
+                "allowFrom",
+                Change::Enforced,
+                &state::wanted_allowed(spec),
+                &state.allowed(),
+            );
         }
         if spec.backends.is_some() {
             let wanted: BTreeMap<_, _> = spec
                 .listeners
                 .iter()
-                .map(|listener| (state::name(listener.protocol, listener.port), state::wanted_members(spec, listener)))
+                .map(|listener| {
+                    (
+                        state::name(listener.protocol, listener.port),
+                        state::wanted_members(spec, listener),
+                    )
+                })
                 .collect();
             drift.compare("backends", Change::Enforced, &wanted, &state.members());
         }
         drift.compare("enabled", Change::Enforced, &true, &balancer.admin_state_up);
-        drift.compare("tags", Change::Enforced, &spec.common.tags, &label::others(&balancer.tags));
+        drift.compare(
+            "tags",
+            Change::Enforced,
+            &spec.common.tags,
+            &label::others(&balancer.tags),
+        );
         drift
     }
 
@@ -179,9 +232,16 @@ impl Adapter for LoadBalancerAdapter {
             "TERMINATED_HTTPS" => "https".to_owned(),
             other => other.to_ascii_lowercase(),
         };
-        let shown = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let shown = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.clone()
+        };
         Bindings::from([
-            ("uri".into(), format!("{scheme}://{shown}:{}", first.protocol_port).into()),
+            (
+                "uri".into(),
+                format!("{scheme}://{shown}:{}", first.protocol_port).into(),
+            ),
             ("host".into(), host.into()),
             ("port".into(), first.protocol_port.to_string().into()),
         ])
@@ -191,7 +251,10 @@ impl Adapter for LoadBalancerAdapter {
         self.validate(spec)?;
         let options = Check(Kind::Slb).options(&spec.common)?;
         let (id, receipt) = self.begin(claim, spec, options).await?;
-        Ok(Created { id, request_id: receipt.request_id })
+        Ok(Created {
+            id,
+            request_id: receipt.request_id,
+        })
     }
 
     async fn update(&self, claim: &Claim, state: &State, spec: &Slb, drift: &Drift) -> Result<Receipt> {
@@ -230,9 +293,20 @@ impl Adapter for LoadBalancerAdapter {
 }
 
 fn check_listener(check: &Check, listener: &Listener) -> Result<()> {
-    let Listener { port, protocol, target_port, certificate, health_check_path } = listener;
+    let Listener {
+        port,
+        protocol,
+        target_port,
+        certificate,
+        health_check_path,
+    } = listener;
     check.require(*port > 0, "listeners.port", port, "is no port; use 1 to 65535")?;
-    check.require(*target_port > 0, "listeners.targetPort", target_port, "is no port; use 1 to 65535")?;
+    check.require(
+        *target_port > 0,
+        "listeners.targetPort",
+        target_port,
+        "is no port; use 1 to 65535",
+    )?;
     let certificate = certificate.as_deref().unwrap_or_default();
     match protocol {
         Protocol::Https => check.can(

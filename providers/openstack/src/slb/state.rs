@@ -9,10 +9,7 @@ use mooring_provider::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    label,
-    neutron::FloatingIp,
-};
+use crate::{label, neutron::FloatingIp};
 
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct LoadBalancer {
@@ -148,7 +145,10 @@ impl State {
             )),
             ("ACTIVE", Some(until)) => Phase::Parked(until),
             ("ACTIVE", None) => match self.broken() {
-                Some(part) => Phase::Failed(format!("Octavia says that {part} of load balancer {} is in ERROR", balancer.id)),
+                Some(part) => Phase::Failed(format!(
+                    "Octavia says that {part} of load balancer {} is in ERROR",
+                    balancer.id
+                )),
                 None => Phase::Ready,
             },
             (status, _) => Phase::Busy(format!("the load balancer is in {status}")),
@@ -156,8 +156,14 @@ impl State {
     }
 
     fn broken(&self) -> Option<String> {
-        let listeners = self.listeners.iter().map(|part| (&part.provisioning_status, "listener", &part.id));
-        let pools = self.pools.iter().map(|part| (&part.provisioning_status, "pool", &part.id));
+        let listeners = self
+            .listeners
+            .iter()
+            .map(|part| (&part.provisioning_status, "listener", &part.id));
+        let pools = self
+            .pools
+            .iter()
+            .map(|part| (&part.provisioning_status, "pool", &part.id));
         let mut parts = listeners.chain(pools);
         let (_, what, id) = parts.find(|(status, ..)| *status == "ERROR")?;
         Some(format!("{what} {id}"))
@@ -165,12 +171,17 @@ impl State {
 
     /// The listeners by name, as they are.
     pub(super) fn doors(&self) -> BTreeMap<String, Door> {
-        self.listeners.iter().map(|listener| (self.name_of(listener), self.door(listener))).collect()
+        self.listeners
+            .iter()
+            .map(|listener| (Self::name_of(listener), self.door(listener)))
+            .collect()
     }
 
-    pub(super) fn name_of(&self, listener: &Listener) -> String {
+    pub(super) fn name_of(listener: &Listener) -> String {
         let known = [Protocol::Tcp, Protocol::Udp, Protocol::Http, Protocol::Https];
-        let protocol = known.into_iter().find(|protocol| protocols(*protocol).0 == listener.protocol);
+        let protocol = known
+            .into_iter()
+            .find(|protocol| protocols(*protocol).0 == listener.protocol);
         match protocol {
             Some(protocol) => name(protocol, listener.protocol_port),
             None => format!("{}-{}", listener.protocol, listener.protocol_port),
@@ -178,13 +189,22 @@ impl State {
     }
 
     fn door(&self, listener: &Listener) -> Door {
-        let pool = self.pools.iter().find(|pool| Some(&pool.id) == listener.default_pool_id.as_ref());
+        let pool = self
+            .pools
+            .iter()
+            .find(|pool| Some(&pool.id) == listener.default_pool_id.as_ref());
         let monitor = pool.and_then(|pool| self.monitors.get(pool.healthmonitor_id.as_ref()?));
         Door {
-            certificate: listener.default_tls_container_ref.clone().filter(|reference| !reference.is_empty()),
+            certificate: listener
+                .default_tls_container_ref
+                .clone()
+                .filter(|reference| !reference.is_empty()),
             // A path is kept even where nobody asks for it.
             health_check: monitor.map(|monitor| {
-                (monitor.kind.clone(), monitor.url_path.clone().filter(|_| monitor.kind == "HTTP"))
+                (
+                    monitor.kind.clone(),
+                    monitor.url_path.clone().filter(|_| monitor.kind == "HTTP"),
+                )
             }),
         }
     }
@@ -192,19 +212,28 @@ impl State {
     /// Who may connect to each listener.
     pub(super) fn allowed(&self) -> BTreeMap<String, BTreeSet<String>> {
         let set = |listener: &Listener| listener.allowed_cidrs.iter().flatten().cloned().collect();
-        self.listeners.iter().map(|listener| (self.name_of(listener), set(listener))).collect()
+        self.listeners
+            .iter()
+            .map(|listener| (Self::name_of(listener), set(listener)))
+            .collect()
     }
 
     /// The backends of each pool.
     pub(super) fn members(&self) -> BTreeMap<String, BTreeSet<Member>> {
-        self.pools.iter().map(|pool| (pool.name.clone(), pool.members.clone())).collect()
+        self.pools
+            .iter()
+            .map(|pool| (pool.name.clone(), pool.members.clone()))
+            .collect()
     }
 
     /// The public address of ours that leads to it.
     pub(super) fn public(&self) -> Option<&FloatingIp> {
         let port = self.balancer.as_ref()?.vip_port_id.as_ref();
         let leads_here = |address: &&FloatingIp| address.port_id.is_some() && address.port_id.as_ref() == port;
-        self.addresses.iter().filter(|address| address.meta.owner().is_some()).find(leads_here)
+        self.addresses
+            .iter()
+            .filter(|address| address.meta.owner().is_some())
+            .find(leads_here)
     }
 }
 
@@ -216,12 +245,18 @@ pub(super) fn wanted_doors(spec: &Slb) -> BTreeMap<String, Door> {
             health_check: Some((kind.to_owned(), path.map(str::to_owned))),
         }
     };
-    spec.listeners.iter().map(|listener| (name(listener.protocol, listener.port), door(listener))).collect()
+    spec.listeners
+        .iter()
+        .map(|listener| (name(listener.protocol, listener.port), door(listener)))
+        .collect()
 }
 
 pub(super) fn wanted_allowed(spec: &Slb) -> BTreeMap<String, BTreeSet<String>> {
     let all: BTreeSet<_> = spec.allow_from.iter().cloned().collect();
-    spec.listeners.iter().map(|listener| (name(listener.protocol, listener.port), all.clone())).collect()
+    spec.listeners
+        .iter()
+        .map(|listener| (name(listener.protocol, listener.port), all.clone()))
+        .collect()
 }
 
 /// The members of a listener's pool.
@@ -230,6 +265,9 @@ pub(super) fn wanted_members(spec: &Slb, listener: &mooring_provider::spec::List
         .iter()
         .flatten()
         .filter(|backend| backend.target_port == listener.target_port)
-        .map(|backend| Member { address: backend.address.clone(), protocol_port: backend.port })
+        .map(|backend| Member {
+            address: backend.address.clone(),
+            protocol_port: backend.port,
+        })
         .collect()
 }

@@ -30,7 +30,10 @@ impl Networks {
         let view = self.view().await?;
         let mut by_owner = claim.clone();
         by_owner.id = None;
-        if let mooring_provider::Sighting::One(State { network: Some(network), .. }) = self.sight(&view, &by_owner).await? {
+        if let mooring_provider::Sighting::One(State {
+            network: Some(network), ..
+        }) = self.sight(&view, &by_owner).await?
+        {
             return Ok(ExternalId::new(network.meta.id));
         }
         let body = json!({"name": claim.name});
@@ -43,7 +46,13 @@ impl Networks {
 
     /// Closes one difference, or all that may be closed. Some take several changes, so what there is is looked at anew
     /// until there is nothing left to do.
-    pub(super) async fn close(&self, claim: &Claim, id: &ExternalId, spec: &Vpc, only: Option<&str>) -> Result<Receipt> {
+    pub(super) async fn close(
+        &self,
+        claim: &Claim,
+        id: &ExternalId,
+        spec: &Vpc,
+        only: Option<&str>,
+    ) -> Result<Receipt> {
         let mut last = Receipt::default();
         for _ in 0..CHANGES {
             let Some(now) = self.anew(claim, id).await? else {
@@ -81,7 +90,10 @@ impl Networks {
         let mut last = Receipt::default();
         for (collection, part) in collected(now) {
             if shown(part) != *wanted {
-                last = self.session.tag(UPDATE, collection, &part.id, label::tags(&claim.owner, wanted)).await?;
+                last = self
+                    .session
+                    .tag(UPDATE, collection, &part.id, label::tags(&claim.owner, wanted))
+                    .await?;
             }
         }
         Ok(last)
@@ -89,12 +101,18 @@ impl Networks {
 
     async fn add_subnet(&self, claim: &Claim, now: &State, spec: &Vpc) -> Result<Receipt> {
         if now.subnets.is_empty() {
-            let version = if spec.cidr.as_deref().is_some_and(|cidr| cidr.contains(':')) { 6 } else { 4 };
+            let version = if spec.cidr.as_deref().is_some_and(|cidr| cidr.contains(':')) {
+                6
+            } else {
+                4
+            };
             let body = json!({
                 "name": claim.name, "network_id": now.id, "ip_version": version, "cidr": spec.cidr,
                 "enable_dhcp": !is_loopback(spec),
             });
-            self.session.add::<Meta>(UPDATE, SUBNETS, &claim.owner, &spec.common.tags, body).await?;
+            self.session
+                .add::<Meta>(UPDATE, SUBNETS, &claim.owner, &spec.common.tags, body)
+                .await?;
         }
         Ok(Receipt::default())
     }
@@ -104,14 +122,19 @@ impl Networks {
         match now.groups.as_slice() {
             [] => {
                 let body = json!({"name": claim.name});
-                self.session.add::<Meta>(UPDATE, GROUPS, &claim.owner, &spec.common.tags, body).await?;
+                self.session
+                    .add::<Meta>(UPDATE, GROUPS, &claim.owner, &spec.common.tags, body)
+                    .await?;
             }
             [group] if !now.admits(cidr) => {
                 let body = json!({RULES.one: {
                     "security_group_id": group.meta.id, "direction": "ingress", "remote_ip_prefix": cidr,
                     "ethertype": if cidr.contains(':') { "IPv6" } else { "IPv4" },
                 }});
-                let answer = self.session.change(Call::post(UPDATE, Service::Network, RULES.path, body)).await?;
+                let answer = self
+                    .session
+                    .change(Call::post(UPDATE, Service::Network, RULES.path, body))
+                    .await?;
                 return Ok(receipt(&answer));
             }
             [_, spare, ..] => return self.session.drop_part(UPDATE, GROUPS, &spare.meta.id).await,
@@ -136,12 +159,19 @@ impl Networks {
         let gateway = json!({"network_id": external});
         let Some(router) = now.routers.first() else {
             let body = json!({"name": claim.name, "external_gateway_info": gateway});
-            self.session.add::<Meta>(UPDATE, ROUTERS, &claim.owner, &spec.common.tags, body).await?;
+            self.session
+                .add::<Meta>(UPDATE, ROUTERS, &claim.owner, &spec.common.tags, body)
+                .await?;
             return Ok(Receipt::default());
         };
         let path = format!("{}/{}", ROUTERS.path, router.meta.id);
         let call = if router.external_gateway_info.is_none() {
-            Call::put(UPDATE, Service::Network, path, json!({"router": {"external_gateway_info": gateway}}))
+            Call::put(
+                UPDATE,
+                Service::Network,
+                path,
+                json!({"router": {"external_gateway_info": gateway}}),
+            )
         } else if let (Some(subnet), []) = (now.subnets.first(), now.interfaces.as_slice()) {
             let body = json!({"subnet_id": subnet.meta.id});
             Call::put(UPDATE, Service::Network, format!("{path}/add_router_interface"), body)
@@ -160,7 +190,14 @@ impl Networks {
     async fn detach(&self, operation: &'static str, now: &State, router: &str) -> Result<()> {
         for port in now.interfaces.iter().filter(|port| port.device_id == router) {
             let path = format!("{}/{router}/remove_router_interface", ROUTERS.path);
-            self.session.remove(Call::put(operation, Service::Network, path, json!({"port_id": port.id}))).await?;
+            self.session
+                .remove(Call::put(
+                    operation,
+                    Service::Network,
+                    path,
+                    json!({"port_id": port.id}),
+                ))
+                .await?;
         }
         Ok(())
     }
@@ -203,7 +240,10 @@ impl Networks {
                 subnet.meta.id, subnet.cidr, now.id
             ));
         }
-        let ports: Vec<Port> = self.session.find(DELETE, PORTS, &[("network_id", now.id.as_str())]).await?;
+        let ports: Vec<Port> = self
+            .session
+            .find(DELETE, PORTS, &[("network_id", now.id.as_str())])
+            .await?;
         let inhabitants: Vec<_> = ports.iter().filter(|port| !is_service(port, now)).collect();
         if inhabitants.is_empty() {
             return Ok(());
@@ -226,7 +266,10 @@ impl Networks {
         parts.rotate_left(usize::from(state.network.is_some()));
         let mut last = Receipt::default();
         for (collection, part) in parts {
-            last = self.session.hand_over("vpc.adopt", collection, part, &claim.owner).await?;
+            last = self
+                .session
+                .hand_over("vpc.adopt", collection, part, &claim.owner)
+                .await?;
         }
         Ok(last)
     }
@@ -236,7 +279,10 @@ fn collected(state: &State) -> impl Iterator<Item = (Collection, &Meta)> {
     let network = state.network.iter().map(|network| (NETWORKS, &network.meta));
     let subnets = state.subnets.iter().map(|subnet| (SUBNETS, &subnet.meta));
     let routers = state.routers.iter().map(|router| (ROUTERS, &router.meta));
-    network.chain(subnets).chain(routers).chain(state.groups.iter().map(|group| (GROUPS, &group.meta)))
+    network
+        .chain(subnets)
+        .chain(routers)
+        .chain(state.groups.iter().map(|group| (GROUPS, &group.meta)))
 }
 
 /// Neutron's own ports of a network, and those of our routers: they go with it.

@@ -38,7 +38,12 @@ fn is_of(meta: &Meta, identity: &str) -> bool {
 impl View {
     fn parts_of(&self, id: ExternalId, network: Option<Network>, identity: Option<&str>) -> State {
         let is_ours = |meta: &Meta| identity.is_some_and(|identity| is_of(meta, identity));
-        let mut routers: Vec<_> = self.routers.iter().filter(|router| is_ours(&router.meta)).cloned().collect();
+        let mut routers: Vec<_> = self
+            .routers
+            .iter()
+            .filter(|router| is_ours(&router.meta))
+            .cloned()
+            .collect();
         let interfaces: Vec<_> = self
             .interfaces
             .iter()
@@ -50,12 +55,28 @@ impl View {
             let inside = interfaces.iter().any(|port| port.device_id == router.meta.id);
             (!inside, router.meta.id.clone())
         });
-        let mut groups: Vec<_> = self.groups.iter().filter(|group| is_ours(&group.meta)).cloned().collect();
+        let mut groups: Vec<_> = self
+            .groups
+            .iter()
+            .filter(|group| is_ours(&group.meta))
+            .cloned()
+            .collect();
         groups.sort_by_key(|group| group.meta.id.clone());
-        let inside = |subnet: &&Subnet| network.as_ref().is_some_and(|network| subnet.network_id == network.meta.id);
+        let inside = |subnet: &&Subnet| {
+            network
+                .as_ref()
+                .is_some_and(|network| subnet.network_id == network.meta.id)
+        };
         let mut subnets: Vec<_> = self.subnets.iter().filter(inside).cloned().collect();
         subnets.sort_by_key(|subnet| subnet.meta.id.clone());
-        State { id, subnets, routers, groups, interfaces, network }
+        State {
+            id,
+            subnets,
+            routers,
+            groups,
+            interfaces,
+            network,
+        }
     }
 
     fn whole(&self, network: &Network) -> State {
@@ -88,7 +109,13 @@ impl Networks {
             session.own(OPERATION, GROUPS, &[]),
             session.own(OPERATION, PORTS, &INTERFACES),
         )?;
-        Ok(View { networks, subnets, routers, groups, interfaces })
+        Ok(View {
+            networks,
+            subnets,
+            routers,
+            groups,
+            interfaces,
+        })
     }
 
     /// What there is for a claim.
@@ -102,7 +129,12 @@ impl Networks {
             return Ok(match tagged.as_slice() {
                 [] => view.rest(claim),
                 [network] => Sighting::One(view.whole(network)),
-                several => Sighting::Several(several.iter().map(|network| ExternalId::new(&network.meta.id)).collect()),
+                several => Sighting::Several(
+                    several
+                        .iter()
+                        .map(|network| ExternalId::new(&network.meta.id))
+                        .collect(),
+                ),
             });
         };
         if let Some(network) = view.networks.iter().find(|network| network.meta.id == id.as_str()) {
@@ -122,7 +154,10 @@ impl Networks {
         let Some(network) = self.session.read::<Network>(call, NETWORKS.one).await? else {
             return Ok(None);
         };
-        let subnets = self.session.find(OPERATION, SUBNETS, &[("network_id", id.as_str())]).await?;
+        let subnets = self
+            .session
+            .find(OPERATION, SUBNETS, &[("network_id", id.as_str())])
+            .await?;
         Ok(Some(State {
             id: id.clone(),
             network: Some(network),
@@ -153,18 +188,27 @@ impl Networks {
             .collect();
         let whole: BTreeSet<_> = listed.iter().map(|(owner, _)| owner.identity.clone()).collect();
         let mut rest = BTreeSet::new();
-        let parts = view.routers.iter().map(|router| &router.meta).chain(view.groups.iter().map(|group| &group.meta));
+        let parts = view
+            .routers
+            .iter()
+            .map(|router| &router.meta)
+            .chain(view.groups.iter().map(|group| &group.meta));
         for owner in parts.filter_map(Meta::owner) {
-            if !whole.contains(&owner.identity) && rest.insert(owner.identity.clone()) {
-                if let Sighting::One(state) = view.rest(&Claim::new(owner.clone())) {
-                    listed.push((owner, state));
-                }
+            if !whole.contains(&owner.identity)
+                && rest.insert(owner.identity.clone())
+                && let Sighting::One(state) = view.rest(&Claim::new(owner.clone()))
+            {
+                listed.push((owner, state));
             }
         }
         Ok(listed
             .into_iter()
             .filter(|(owner, _)| owner.cluster == *cluster)
-            .map(|(owner, state)| Owned { phase: state.phase(), id: state.id, owner })
+            .map(|(owner, state)| Owned {
+                phase: state.phase(),
+                id: state.id,
+                owner,
+            })
             .collect())
     }
 }

@@ -58,8 +58,18 @@ impl Adapter for Networks {
         let cidr = spec.cidr.as_deref().unwrap_or_default();
         if let Some(shared) = &spec.shared {
             let id = shared.id.as_deref().unwrap_or_default();
-            check.require(!id.is_empty(), "network.id", id, "names no network; name the one that is shared")?;
-            return check.require(cidr.is_empty(), "cidr", cidr, "is for a dedicated network; this one is shared");
+            check.require(
+                !id.is_empty(),
+                "network.id",
+                id,
+                "names no network; name the one that is shared",
+            )?;
+            return check.require(
+                cidr.is_empty(),
+                "cidr",
+                cidr,
+                "is for a dedicated network; this one is shared",
+            );
         }
         check.require(
             prefix(cidr).is_some_and(|(length, v4)| v4 && (8..=28).contains(&length)),
@@ -79,7 +89,9 @@ impl Adapter for Networks {
             notes.push("zones: a subnet of OpenStack spans all zones; the network has one subnet".into());
         }
         if let Some(group) = &spec.common.resource_group {
-            notes.push(format!("resourceGroup: OpenStack has none, `{group}` is not applied; the project stands for it"));
+            notes.push(format!(
+                "resourceGroup: OpenStack has none, `{group}` is not applied; the project stands for it"
+            ));
         }
         notes
     }
@@ -119,10 +131,20 @@ impl Adapter for Networks {
             drift.compare("subnets", Change::Immutable, &named, &found);
             return drift;
         }
-        drift.compare("tags", Change::Enforced, &spec.common.tags, &state.tags(&spec.common.tags));
+        drift.compare(
+            "tags",
+            Change::Enforced,
+            &spec.common.tags,
+            &state.tags(&spec.common.tags),
+        );
         match state.cidr() {
             None => drift.compare("subnet", Change::Enforced, &spec.cidr, &None),
-            Some(cidr) => drift.compare("cidr", Change::Immutable, &spec.cidr.as_deref().unwrap_or_default(), &cidr),
+            Some(cidr) => drift.compare(
+                "cidr",
+                Change::Immutable,
+                &spec.cidr.as_deref().unwrap_or_default(),
+                &cidr,
+            ),
         }
         let cidr = state.cidr().or(spec.cidr.as_deref()).unwrap_or_default();
         let group = state.groups.len() == 1 && state.admits(cidr);

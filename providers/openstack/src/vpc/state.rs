@@ -78,7 +78,10 @@ impl State {
         let network = self.network.iter().map(|network| &network.meta);
         let subnets = self.subnets.iter().map(|subnet| &subnet.meta);
         let routers = self.routers.iter().map(|router| &router.meta);
-        network.chain(subnets).chain(routers).chain(self.groups.iter().map(|group| &group.meta))
+        network
+            .chain(subnets)
+            .chain(routers)
+            .chain(self.groups.iter().map(|group| &group.meta))
     }
 
     pub(super) fn owner(&self) -> Option<Owner> {
@@ -89,7 +92,9 @@ impl State {
         match self.network.as_ref().map(|network| network.status.as_str()) {
             // What is left of it is taken away as a difference.
             None | Some("ACTIVE" | "") => Phase::Ready,
-            Some("DOWN") => Phase::Unreachable("the network is administratively down; `openstack network set --enable`".into()),
+            Some("DOWN") => {
+                Phase::Unreachable("the network is administratively down; `openstack network set --enable`".into())
+            }
             Some("ERROR") => Phase::Failed("Neutron says that the network is in ERROR".into()),
             Some(other) => Phase::Busy(format!("the network is in {other}")),
         }
@@ -104,7 +109,9 @@ impl State {
         let admits = |rule: &Rule| {
             rule.direction == "ingress" && rule.protocol.is_none() && rule.remote_ip_prefix.as_deref() == Some(cidr)
         };
-        self.groups.first().is_some_and(|group| group.security_group_rules.iter().any(admits))
+        self.groups
+            .first()
+            .is_some_and(|group| group.security_group_rules.iter().any(admits))
     }
 
     /// The way out, if it is whole or there is nothing of it.
@@ -121,7 +128,10 @@ impl State {
 
     /// Tags beside the owner's: those of the first part that differs from the wanted ones.
     pub(super) fn tags(&self, wanted: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        self.parts().map(|part| shown(part)).find(|tags| tags != wanted).unwrap_or_else(|| wanted.clone())
+        self.parts()
+            .map(shown)
+            .find(|tags| tags != wanted)
+            .unwrap_or_else(|| wanted.clone())
     }
 }
 

@@ -32,7 +32,10 @@ pub(crate) fn lab() -> &'static Lab {
             Err(_) => start(),
         };
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let config = HttpConfig { timeout: "60s".parse().expect("a time"), ..HttpConfig::default() };
+        let config = HttpConfig {
+            timeout: "60s".parse().expect("a time"),
+            ..HttpConfig::default()
+        };
         Lab {
             cloud: serde_json::from_str(&text).expect("the lab writes JSON"),
             http: Client::new(&config).expect("a client"),
@@ -54,7 +57,9 @@ fn start() -> (String, Option<Child>) {
         .unwrap_or_else(|error| panic!("{}: {error}", script.display()));
     let mut path = String::new();
     let stdout = child.stdout.take().expect("it is piped");
-    BufReader::new(stdout).read_line(&mut path).expect("it says where the cloud is");
+    BufReader::new(stdout)
+        .read_line(&mut path)
+        .expect("it says where the cloud is");
     assert!(
         path.ends_with(".json\n"),
         "the OpenStack of the tests does not start; {} says why and what to install, or set \
@@ -66,7 +71,9 @@ fn start() -> (String, Option<Child>) {
 
 impl Lab {
     pub(crate) fn get(&self, name: &str) -> &str {
-        self.cloud[name].as_str().unwrap_or_else(|| panic!("the lab says no {name}"))
+        self.cloud[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("the lab says no {name}"))
     }
 
     pub(crate) fn endpoint(&self, service: &str) -> &str {
@@ -80,7 +87,11 @@ impl Lab {
             return None;
         }
         let text = String::from_utf8_lossy(&answer.body).into_owned();
-        assert!(answer.status.is_success(), "{method} {url} {body:?}: {} {text}", answer.status);
+        assert!(
+            answer.status.is_success(),
+            "{method} {url} {body:?}: {} {text}",
+            answer.status
+        );
         Some(serde_json::from_str(&text).unwrap_or(Json::Null))
     }
 
@@ -89,7 +100,9 @@ impl Lab {
         let mut request = Request::new(method, Url::parse(url).expect("an address"));
         request.header("x-auth-token", token, true).expect("a header");
         if let Some(body) = body {
-            request.header("content-type", "application/json", false).expect("a header");
+            request
+                .header("content-type", "application/json", false)
+                .expect("a header");
             request.body = body.to_string().into();
         }
         // A server may end an idle connection in the moment in which it is used again.

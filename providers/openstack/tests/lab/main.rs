@@ -27,10 +27,15 @@ async fn conforms(kind: Kind, name: &str, chosen: impl Fn(&str) -> bool) {
     for scenario in SCENARIOS.iter().filter(|scenario| chosen(scenario)) {
         let began = Instant::now();
         let failure = conformance::run_one(&cloud, scenario).await;
-        println!("{kind}: {scenario}: {:.1?}", began.elapsed());
+        let result = failure.as_ref().map_or("ok".to_owned(), ToString::to_string);
+        println!("{kind}: {scenario}: {:.1?}: {result}", began.elapsed());
         failures.extend(failure.map(|failure| failure.to_string()));
     }
-    assert!(failures.is_empty(), "the {kind} adapter does not conform:\n  {}", failures.join("\n  "));
+    assert!(
+        failures.is_empty(),
+        "the {kind} adapter does not conform:\n  {}",
+        failures.join("\n  ")
+    );
 }
 
 macro_rules! conform {

@@ -27,14 +27,22 @@ impl Project {
         let keystone = lab.get("authUrl");
         let name = format!("{name}-{}", std::process::id());
         let post = async |token: &str, path: &str, body: Json| {
-            lab.send(token, "POST", &format!("{keystone}{path}"), Some(body)).await.expect("it is made")
+            lab.send(token, "POST", &format!("{keystone}{path}"), Some(body))
+                .await
+                .expect("it is made")
         };
         let body = json!({"project": {"name": name, "domain_id": "default"}});
         let id = text(&post(&admin, "/projects", body).await["project"]["id"]);
         let body = json!({"user": {"name": name, "domain_id": "default", "password": "Test-1"}});
         let user = text(&post(&admin, "/users", body).await["user"]["id"]);
-        let roles = lab.send(&admin, "GET", &format!("{keystone}/roles"), None).await.expect("roles");
-        let found = lab.send(&admin, "GET", &format!("{keystone}/users?name=admin"), None).await.expect("users");
+        let roles = lab
+            .send(&admin, "GET", &format!("{keystone}/roles"), None)
+            .await
+            .expect("roles");
+        let found = lab
+            .send(&admin, "GET", &format!("{keystone}/users?name=admin"), None)
+            .await
+            .expect("users");
         let administrator = text(&found["users"][0]["id"]);
         for role in roles["roles"].as_array().expect("a list") {
             let user = match role["name"].as_str().unwrap_or_default() {
@@ -89,7 +97,9 @@ impl Project {
     }
 
     pub(crate) async fn made(&self, service: &str, path: &str, body: Json) -> Json {
-        self.ask("POST", service, path, Some(body)).await.expect("what it names exists")
+        self.ask("POST", service, path, Some(body))
+            .await
+            .expect("what it names exists")
     }
 
     /// A listing of this project.
@@ -125,7 +135,11 @@ impl Project {
 
     pub(crate) async fn revoke(&self) {
         let id = text(&self.credential["id"]);
-        let url = format!("{}/users/{}/application_credentials/{id}", self.lab.get("authUrl"), self.user);
+        let url = format!(
+            "{}/users/{}/application_credentials/{id}",
+            self.lab.get("authUrl"),
+            self.user
+        );
         let token = self.lab.login_of(&self.user, &self.id).await;
         self.lab.send(&token, "DELETE", &url, None).await;
     }
@@ -133,7 +147,10 @@ impl Project {
     pub(crate) fn credentials(&self) -> Credentials {
         Credentials::from([
             ("applicationCredentialId".into(), text(&self.credential["id"]).into()),
-            ("applicationCredentialSecret".into(), text(&self.credential["secret"]).into()),
+            (
+                "applicationCredentialSecret".into(),
+                text(&self.credential["secret"]).into(),
+            ),
         ])
     }
 
@@ -144,7 +161,7 @@ impl Project {
             "region": "RegionOne",
             "externalNetwork": "outside",
             "loadBalancers": {"healthCheckInterval": "1s"},
-            "timing": {"poll": "1s", "pollBusy": "100ms", "sendDeadline": "15s", "appearsWithin": "1s"},
+            "timing": {"poll": "1s", "pollBusy": "100ms", "sendDeadline": "15s", "appearsWithin": "15s"},
             "http": {"timeout": "15s"},
         })
     }
@@ -180,7 +197,8 @@ impl Lab {
         let url = format!("{}/users/{user}", self.get("authUrl"));
         let admin = self.admin().await;
         let found = self.send(&admin, "GET", &url, None).await.expect("the user");
-        self.login(&text(&found["user"]["name"]), "Test-1", json!({"id": project})).await
+        self.login(&text(&found["user"]["name"]), "Test-1", json!({"id": project}))
+            .await
     }
 }
 

@@ -108,7 +108,13 @@ async fn read_request(client: &mut TcpStream) -> Option<Vec<u8>> {
     let head = String::from_utf8_lossy(&read[..end]).into_owned();
     let length: usize = head
         .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
+        .find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length:")?
+                .trim()
+                .parse()
+                .ok()
+        })
         .unwrap_or(0);
     while read.len() < end + 4 + length {
         if client.read_buf(&mut read).await.ok()? == 0 {

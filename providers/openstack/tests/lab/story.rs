@@ -31,7 +31,10 @@ async fn backend(name: &'static str) -> (u16, JoinHandle<()>) {
         while let Ok((mut client, _)) = listener.accept().await {
             let mut request = [0; 4096];
             let _ = client.read(&mut request).await;
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{name}", name.len());
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{name}",
+                name.len()
+            );
             let _ = client.write_all(answer.as_bytes()).await;
         }
     });
@@ -92,13 +95,24 @@ async fn requests_are_balanced_over_two_backends_and_round_one_that_is_down() {
     life.spec["listeners"][0]["port"] = json!(8081);
     life.spec["backends"] = json!([at(blue)]);
     life.until(Wish::Present).await.expect("it changes");
-    assert_eq!((ask(&host, 8081).await, ask(&host, 8080).await), ("blue".into(), String::new()));
+    assert_eq!(
+        (ask(&host, 8081).await, ask(&host, 8080).await),
+        ("blue".into(), String::new())
+    );
     life.spec["allowFrom"] = json!(["192.0.2.0/24"]);
     life.until(Wish::Present).await.expect("it changes");
-    cloud.project.until("nobody from here is let in", || async { ask(&host, 8081).await.is_empty() }).await;
+    cloud
+        .project
+        .until("nobody from here is let in", || async {
+            ask(&host, 8081).await.is_empty()
+        })
+        .await;
 
     life.until(Wish::Absent).await.expect("it goes");
-    assert!(TcpStream::connect((host.as_str(), 8081)).await.is_err(), "nothing listens any more");
+    assert!(
+        TcpStream::connect((host.as_str(), 8081)).await.is_err(),
+        "nothing listens any more"
+    );
 }
 
 #[tokio::test]
@@ -122,13 +136,19 @@ async fn a_public_address_comes_and_goes_with_the_load_balancer() {
     let outcome = balancer.until(Wish::Present).await.expect("it comes up");
     let bindings = outcome.seen.expect("it is seen").bindings;
     let host = bindings["host"].plain().expect("an address");
-    assert!(host.starts_with("198.18."), "{host} is no address of the external network");
+    assert!(
+        host.starts_with("198.18."),
+        "{host} is no address of the external network"
+    );
 
     // The network waits for it, and says for what.
     let error = network.step(Wish::Absent).await.expect_err("the balancer lives there");
     assert!(error.message().contains("Octavia"), "{error}");
     balancer.until(Wish::Absent).await.expect("the balancer goes");
-    let left = networks.project.list("network", "/v2.0/floatingips", "floatingips").await;
+    let left = networks
+        .project
+        .list("network", "/v2.0/floatingips", "floatingips")
+        .await;
     assert!(left.is_empty(), "{left:?}");
     network.until(Wish::Absent).await.expect("the network goes");
 }
@@ -137,7 +157,11 @@ async fn a_public_address_comes_and_goes_with_the_load_balancer() {
 async fn an_application_logs_in_with_what_it_is_given() {
     let cloud = Cloud::new(Kind::Rds, "story-rds").await;
     let mut life = Life::new(&cloud, cloud.adapter(), owner("logged1", Kind::Rds));
-    let account = Account { name: "shop".into(), access: Access::Owner, password: "Story-1-pa:ss/w@rd'\"".into() };
+    let account = Account {
+        name: "shop".into(),
+        access: Access::Owner,
+        password: "Story-1-pa:ss/w@rd'\"".into(),
+    };
     life.accounts = vec![(account, false)];
     let outcome = life.until(Wish::Present).await.expect("it comes up");
     let bindings = outcome.seen.expect("it is seen").bindings;
@@ -145,9 +169,16 @@ async fn an_application_logs_in_with_what_it_is_given() {
     assert_eq!((get("type"), get("port"), get("database")), ("mysql", "3306", "shop"));
     assert!(can_use(get("host"), "shop", "Story-1-pa:ss/w@rd'\"", get("database")).await);
     assert!(!can_use(get("host"), "shop", "wrong", get("database")).await);
-    assert!(!can_use(get("host"), "shop", "Story-1-pa:ss/w@rd'\"", "mysql").await, "other databases are closed");
+    assert!(
+        !can_use(get("host"), "shop", "Story-1-pa:ss/w@rd'\"", "mysql").await,
+        "other databases are closed"
+    );
 
-    let reader = Account { name: "reader".into(), access: Access::ReadOnly, password: "Story-2".into() };
+    let reader = Account {
+        name: "reader".into(),
+        access: Access::ReadOnly,
+        password: "Story-2".into(),
+    };
     life.accounts.push((reader, false));
     let error = life.until(Wish::Present).await.expect_err("Trove cannot");
     assert!(error.contains("Unsupported") && error.contains("readonly"), "{error}");

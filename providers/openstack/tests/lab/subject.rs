@@ -39,7 +39,12 @@ impl Cloud {
         }
         let provider = project.provider(|config| config["endpoints"] = endpoints);
         let adapter = provider.adapter(kind).expect("it serves this kind");
-        Self { project, kind, adapter, cuts }
+        Self {
+            project,
+            kind,
+            adapter,
+            cuts,
+        }
     }
 
     /// The parts of a collection that carry an identity, by id.
@@ -59,7 +64,10 @@ impl Cloud {
                 let mut parts = self.with("network", "/v2.0/networks", "networks", identity).await;
                 if parts.is_empty() {
                     parts = self.with("network", "/v2.0/routers", "routers", identity).await;
-                    parts.extend(self.with("network", "/v2.0/security-groups", "security_groups", identity).await);
+                    parts.extend(
+                        self.with("network", "/v2.0/security-groups", "security_groups", identity)
+                            .await,
+                    );
                 }
                 parts
             }
@@ -94,16 +102,28 @@ impl Cloud {
         let network = self.read(id).await.expect("it is there");
         let description = text(&network["description"]);
         let identity = description.split(' ').nth(1).unwrap_or("nobody's").to_owned();
-        for port in self.project.list("network", &format!("/v2.0/ports?network_id={id}"), "ports").await {
+        for port in self
+            .project
+            .list("network", &format!("/v2.0/ports?network_id={id}"), "ports")
+            .await
+        {
             if text(&port["device_owner"]) == "network:router_interface" {
                 let body = Some(json!({"port_id": port["id"]}));
-                ask("PUT", format!("/v2.0/routers/{}/remove_router_interface", text(&port["device_id"])), body).await;
+                ask(
+                    "PUT",
+                    format!("/v2.0/routers/{}/remove_router_interface", text(&port["device_id"])),
+                    body,
+                )
+                .await;
             }
         }
         for router in self.with("network", "/v2.0/routers", "routers", &identity).await {
             ask("DELETE", format!("/v2.0/routers/{}", text(&router["id"])), None).await;
         }
-        for group in self.with("network", "/v2.0/security-groups", "security_groups", &identity).await {
+        for group in self
+            .with("network", "/v2.0/security-groups", "security_groups", &identity)
+            .await
+        {
             ask("DELETE", format!("/v2.0/security-groups/{}", text(&group["id"])), None).await;
         }
         ask("DELETE", format!("/v2.0/networks/{id}"), None).await;
@@ -120,8 +140,15 @@ impl Cloud {
             .output()
             .await
             .expect("the client of MariaDB");
-        assert!(done.status.success(), "{statement}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8_lossy(&done.stdout).lines().map(str::to_owned).collect()
+        assert!(
+            done.status.success(),
+            "{statement}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        String::from_utf8_lossy(&done.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -129,7 +156,15 @@ impl Cloud {
 pub(crate) async fn can_use(host: &str, user: &str, password: &str, database: &str) -> bool {
     let statement = "create table if not exists seen (n int); insert into seen values (1); select count(*) from seen";
     let mut client = Command::new("mariadb");
-    client.args(["--no-defaults", "--protocol=tcp", "--connect-timeout=5", "--host", host, "--user", user]);
+    client.args([
+        "--no-defaults",
+        "--protocol=tcp",
+        "--connect-timeout=5",
+        "--host",
+        host,
+        "--user",
+        user,
+    ]);
     let done = client
         .args(["--database", database, "-e", statement])
         .env("MYSQL_PWD", password)
@@ -196,7 +231,9 @@ impl Subject for Cloud {
         match self.kind {
             Kind::Vpc => {
                 let body = json!({"network": {"name": name, "project_id": project.id}});
-                ExternalId::new(text(&project.made("network", "/v2.0/networks", body).await["network"]["id"]))
+                ExternalId::new(text(
+                    &project.made("network", "/v2.0/networks", body).await["network"]["id"],
+                ))
             }
             Kind::Slb => {
                 let body = json!({"loadbalancer": {
@@ -206,7 +243,9 @@ impl Subject for Cloud {
                 let id = ExternalId::new(text(&made["loadbalancer"]["id"]));
                 project
                     .until("a load balancer is active", || async {
-                        self.read(&id).await.is_some_and(|found| found["provisioning_status"] == "ACTIVE")
+                        self.read(&id)
+                            .await
+                            .is_some_and(|found| found["provisioning_status"] == "ACTIVE")
                     })
                     .await;
                 id
@@ -232,11 +271,22 @@ impl Subject for Cloud {
     async fn look(&self, id: &ExternalId) -> Option<String> {
         let mut found = self.read(id).await?;
         if self.kind == Kind::Slb {
-            found["pools"] = json!(self.project.list("load-balancer", "/v2/lbaas/pools", "pools").await.len());
+            found["pools"] = json!(
+                self.project
+                    .list("load-balancer", "/v2/lbaas/pools", "pools")
+                    .await
+                    .len()
+            );
         }
         let fields = found.as_object_mut().expect("an object");
         // These change by themselves.
-        for field in ["operating_status", "service_status_updated", "updated", "updated_at", "pools"] {
+        for field in [
+            "operating_status",
+            "service_status_updated",
+            "updated",
+            "updated_at",
+            "pools",
+        ] {
             fields.remove(field);
         }
         Some(format!("{fields:?}"))
@@ -246,10 +296,16 @@ impl Subject for Cloud {
         let (service, path, _) = self.place(id);
         match self.kind {
             Kind::Vpc => return self.destroy_network(id).await,
-            Kind::Slb => self.project.ask("DELETE", service, &format!("{path}?cascade=true"), None).await,
+            Kind::Slb => {
+                self.project
+                    .ask("DELETE", service, &format!("{path}?cascade=true"), None)
+                    .await
+            }
             _ => self.project.ask("DELETE", service, &path, None).await,
         };
-        self.project.until("it is gone", || async { self.read(id).await.is_none() }).await;
+        self.project
+            .until("it is gone", || async { self.read(id).await.is_none() })
+            .await;
     }
 
     async fn refuse_credentials(&self, refused: bool) {
@@ -263,16 +319,27 @@ impl Subject for Cloud {
         match self.kind {
             Kind::Vpc => {
                 let tags = self.read(id).await.expect("it is there")["tags"].clone();
-                let kept: Vec<_> = tags.as_array().expect("tags").iter().filter(|tag| !text(tag).starts_with("cost")).collect();
-                self.project.ask("PUT", service, &format!("{path}/tags"), Some(json!({"tags": kept}))).await;
+                let kept: Vec<_> = tags
+                    .as_array()
+                    .expect("tags")
+                    .iter()
+                    .filter(|tag| !text(tag).starts_with("cost"))
+                    .collect();
+                self.project
+                    .ask("PUT", service, &format!("{path}/tags"), Some(json!({"tags": kept})))
+                    .await;
             }
             Kind::Slb => {
                 let pools = self.read(id).await.expect("it is there")["pools"].clone();
                 let path = format!("/v2/lbaas/pools/{}/members", text(&pools[0]["id"]));
-                self.project.ask("PUT", service, &path, Some(json!({"members": []}))).await;
+                self.project
+                    .ask("PUT", service, &path, Some(json!({"members": []})))
+                    .await;
                 self.project
                     .until("the change is done", || async {
-                        self.read(id).await.is_some_and(|found| found["provisioning_status"] == "ACTIVE")
+                        self.read(id)
+                            .await
+                            .is_some_and(|found| found["provisioning_status"] == "ACTIVE")
                     })
                     .await;
             }
@@ -281,7 +348,9 @@ impl Subject for Cloud {
                 self.project.ask("PUT", service, &path, Some(body)).await;
                 self.project
                     .until("the change is done", || async {
-                        self.read(id).await.is_some_and(|found| found["access"]["allowed_cidrs"][0] == "0.0.0.0/0")
+                        self.read(id)
+                            .await
+                            .is_some_and(|found| found["access"]["allowed_cidrs"][0] == "0.0.0.0/0")
                     })
                     .await;
             }
@@ -293,7 +362,8 @@ impl Subject for Cloud {
         if self.kind != Kind::Rds {
             return false;
         }
-        let statement = format!("create table if not exists shop.kit (row text); insert into shop.kit values ('{row}')");
+        let statement =
+            format!("create table if not exists shop.kit (row text); insert into shop.kit values ('{row}')");
         self.root(id, &statement.replace("(row ", "(`row` ")).await;
         true
     }

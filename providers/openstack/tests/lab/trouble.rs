@@ -52,11 +52,21 @@ async fn a_strangers_port_is_waited_for_and_left_alone() {
     for _ in 0..2 {
         let error = life.step(Wish::Absent).await.expect_err("somebody lives there");
         assert_eq!(error.kind(), ErrorKind::Busy);
-        assert!(error.message().contains(&port) && error.message().contains("printer"), "{error}");
+        assert!(
+            error.message().contains(&port) && error.message().contains("printer"),
+            "{error}"
+        );
     }
     assert_eq!(cloud.look(&network).await, before, "nothing is touched");
-    assert_eq!(cloud.project.list("network", "/v2.0/routers", "routers").await, routers, "not the way out either");
-    cloud.project.ask("DELETE", "network", &format!("/v2.0/ports/{port}"), None).await;
+    assert_eq!(
+        cloud.project.list("network", "/v2.0/routers", "routers").await,
+        routers,
+        "not the way out either"
+    );
+    cloud
+        .project
+        .ask("DELETE", "network", &format!("/v2.0/ports/{port}"), None)
+        .await;
     life.until(Wish::Absent).await.expect("it goes");
     assert!(cloud.existing(&life.claim.owner).await.is_empty());
 }
@@ -67,8 +77,15 @@ async fn what_is_left_of_a_network_is_taken_away() {
     let mut life = life(&cloud, "leftovers1");
     life.until(Wish::Present).await.expect("it comes up");
     let network = life.claim.id.clone().expect("it has an id");
-    cloud.project.ask("DELETE", "network", &format!("/v2.0/networks/{network}"), None).await;
-    assert_eq!(cloud.existing(&life.claim.owner).await.len(), 1, "its security group is left");
+    cloud
+        .project
+        .ask("DELETE", "network", &format!("/v2.0/networks/{network}"), None)
+        .await;
+    assert_eq!(
+        cloud.existing(&life.claim.owner).await.len(),
+        1,
+        "its security group is left"
+    );
     life.until(Wish::Absent).await.expect("the rest goes");
     assert!(cloud.existing(&life.claim.owner).await.is_empty());
 }
@@ -78,15 +95,34 @@ async fn quotas_are_told_apart_from_what_is_busy() {
     let cloud = Cloud::new(Kind::Vpc, "quota").await;
     let project = &cloud.project;
     let quota = json!({"quota": {"network": 1}});
-    project.ask("PUT", "network", &format!("/v2.0/quotas/{}", project.id), Some(quota)).await;
-    let error = life(&cloud, "quota1").step(Wish::Present).await.expect_err("the project has one network");
-    assert_eq!((error.kind(), error.code()), (ErrorKind::QuotaExceeded, Some("409 OverQuota")), "{error}");
+    project
+        .ask("PUT", "network", &format!("/v2.0/quotas/{}", project.id), Some(quota))
+        .await;
+    let error = life(&cloud, "quota1")
+        .step(Wish::Present)
+        .await
+        .expect_err("the project has one network");
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::QuotaExceeded, Some("409 OverQuota")),
+        "{error}"
+    );
 
     let balancers = Cloud::new(Kind::Slb, "quota-slb").await;
     let project = &balancers.project;
     let quota = json!({"quota": {"load_balancer": 0}});
-    project.ask("PUT", "load-balancer", &format!("/v2/lbaas/quotas/{}", project.id), Some(quota)).await;
-    let error = life(&balancers, "quota2").step(Wish::Present).await.expect_err("there may be none");
+    project
+        .ask(
+            "PUT",
+            "load-balancer",
+            &format!("/v2/lbaas/quotas/{}", project.id),
+            Some(quota),
+        )
+        .await;
+    let error = life(&balancers, "quota2")
+        .step(Wish::Present)
+        .await
+        .expect_err("there may be none");
     assert_eq!(error.kind(), ErrorKind::QuotaExceeded, "{error}");
 }
 
@@ -103,7 +139,10 @@ async fn an_address_that_is_taken_is_no_failure_of_the_cloud() {
     life.spec["common"]["options"] = json!({"address": address});
     let error = life.step(Wish::Present).await.expect_err("somebody has it");
     assert_eq!(error.kind(), ErrorKind::NotOwned, "{error}");
-    cloud.project.ask("DELETE", "network", &format!("/v2.0/ports/{port}"), None).await;
+    cloud
+        .project
+        .ask("DELETE", "network", &format!("/v2.0/ports/{port}"), None)
+        .await;
     let outcome = life.until(Wish::Present).await.expect("now it is free");
     let bindings = outcome.seen.expect("it is seen").bindings;
     assert_eq!(bindings["host"].plain(), Some(address.as_str()));
@@ -132,7 +171,11 @@ async fn a_credential_that_was_revoked_is_no_absence() {
     life.until(Wish::Present).await.expect("it comes up");
     cloud.project.revoke().await;
     let error = provider.check().await.expect_err("it was deleted");
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthenticated, Some("404")), "{error}");
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Unauthenticated, Some("404")),
+        "{error}"
+    );
     let error = life.step(Wish::Absent).await.expect_err("nobody may look");
     assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
     assert_eq!(cloud.existing(&life.claim.owner).await.len(), 1);
@@ -170,15 +213,29 @@ async fn neutron_stops_while_a_network_is_made() {
         // Its own project and database are left alone: other tests use them.
         config["timing"]["sendDeadline"] = json!("5s");
     });
-    let mut life = Life::new(&cloud, provider.adapter(Kind::Vpc).expect("it serves networks"), owner("stopped1"));
+    let mut life = Life::new(
+        &cloud,
+        provider.adapter(Kind::Vpc).expect("it serves networks"),
+        owner("stopped1"),
+    );
     life.until(Wish::Present).await.expect("it comes up");
     let pid = std::fs::read_to_string(cloud.project.lab.cloud["pids"]["neutron"].as_str().expect("a path"));
     let pid = pid.expect("neutron runs").trim().to_owned();
     // Its worker is what answers.
     let signal = |name: &str| {
-        let children = Command::new("pgrep").args(["--parent", &pid]).output().expect("pgrep runs");
+        let children = Command::new("pgrep")
+            .args(["--parent", &pid])
+            .output()
+            .expect("pgrep runs");
         let children = String::from_utf8_lossy(&children.stdout).into_owned();
-        assert!(Command::new("kill").arg(name).args(children.split_whitespace()).status().expect("kill").success());
+        assert!(
+            Command::new("kill")
+                .arg(name)
+                .args(children.split_whitespace())
+                .status()
+                .expect("kill")
+                .success()
+        );
     };
     signal("-STOP");
     let seen = life.step(Wish::Present).await;
@@ -217,11 +274,17 @@ async fn a_database_grows_in_place_and_never_shrinks() {
     life.until(Wish::Present).await.expect("it grows");
     let id = life.claim.id.clone().expect("it has an id");
     let instance = cloud.read(&id).await.expect("it is there");
-    assert_eq!((text(&instance["flavor"]["id"]), instance["volume"]["size"].as_u64()), ("2".into(), Some(2)));
+    assert_eq!(
+        (text(&instance["flavor"]["id"]), instance["volume"]["size"].as_u64()),
+        ("2".into(), Some(2))
+    );
     life.spec["storage"] = json!("1Gi");
     let outcome = life.until(Wish::Present).await.expect("it stays ready");
     let drift = outcome.seen.expect("it is seen").drift;
-    assert_eq!(drift.0.first().map(|difference| difference.change), Some(mooring_provider::Change::CannotShrink));
+    assert_eq!(
+        drift.0.first().map(|difference| difference.change),
+        Some(mooring_provider::Change::CannotShrink)
+    );
     assert_eq!(phase(&*cloud.adapter(), &life.claim).await, Phase::Ready);
     life.until(Wish::Absent).await.expect("it goes");
 }
