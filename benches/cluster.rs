@@ -144,7 +144,7 @@ fn application(n: usize) -> Json {
     json!({
         "apiVersion": "core.oam.dev/v1beta1", "kind": "Application", "metadata": {"name": format!("app{n}")},
         "spec": {"components": [{
-            "name": "web", "type": "worker", "properties": {"image": "x"},
+            "name": format!("web{n}"), "type": "worker", "properties": {"image": "x"},
             "traits": [
                 {"type": "vpc", "properties": {}},
                 {"type": "rds", "properties": {"engine": "mysql", "as": "DB"}},

@@ -168,6 +168,18 @@ impl CloudResourceSpec {
         Key::new(namespace, &self.application, &self.component, &self.name)
     }
 
+    /// Whether it declares a resource of this kind.
+    pub fn is(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Vpc => self.vpc.is_some(),
+            Kind::Slb => self.slb.is_some(),
+            Kind::Rds => self.rds.is_some(),
+            Kind::Log => self.log.is_some(),
+            Kind::Monitor => self.monitor.is_some(),
+            _ => false,
+        }
+    }
+
     /// What it declares, with the properties as a developer writes them. `None` if no member of the union is set.
     pub fn declares(&self) -> Option<(Declares, Map<String, Json>)> {
         let whole = serde_json::to_value(self).expect("a spec is JSON");

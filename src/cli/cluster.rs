@@ -1,5 +1,6 @@
 //! The same verbs against a cluster. What they change there is an annotation; the operator does the rest.
 
+mod approve;
 mod uninstall;
 
 use std::{collections::HashSet, sync::Arc};
@@ -16,12 +17,13 @@ use serde_json::json;
 
 use super::args::Cluster;
 use crate::{
-    api::{CloudResource, Environment, ProviderConfig, RetainedResource, RetainedStanding, names},
+    api::{CloudResource, ProviderConfig, RetainedResource, RetainedStanding, names},
     engine::{Engine, Entry, SystemClock},
     ledger::{InMemory, Ledger, Memory, Record, Standing},
-    local::{Listed, Word},
+    local::Listed,
 };
 
+pub(super) use approve::approve;
 pub(super) use uninstall::uninstall;
 
 /// The namespace of the operator, where the credentials of providers are.
@@ -257,45 +259,6 @@ where
     patched
         .map(|_| ())
         .map_err(failed(format!("annotate {name} with {annotation}")))
-}
-
-/// Gives an SRE's word, as an annotation that the operator acts upon.
-pub(super) async fn approve(cluster: &Cluster, word: Word, wanted: &Key) -> Result<String, Error> {
-    let client = client(cluster).await?;
-    let resource = find(&client, wanted).await?;
-    let (name, namespace) = (resource.name_any(), resource.namespace().unwrap_or_default());
-    let status = resource.status.clone().unwrap_or_default();
-    if word == Word::Recreate {
-        let api = Api::<CloudResource>::namespaced(client, &namespace);
-        annotate(api, &name, names::RECREATE, &status.memory.incarnation.to_string()).await?;
-        return Ok(format!("approved: recreate {wanted}; the operator carries it out"));
-    }
-    let identity = resource.annotations().get(names::IDENTITY).ok_or_else(|| {
-        Error::Refused(format!(
-            "CloudResource {namespace}/{name} has no identity yet; there is nothing to approve"
-        ))
-    })?;
-    let environment = status.environment.ok_or_else(|| {
-        Error::Refused(format!(
-            "CloudResource {namespace}/{name} is in no Environment yet; there is nothing to approve"
-        ))
-    })?;
-    let value = if word == Word::Move {
-        format!("move:{wanted}")
-    } else {
-        word.as_str().to_owned()
-    };
-    annotate(
-        Api::<Environment>::all(client),
-        &environment,
-        &format!("{}{identity}", names::APPROVE),
-        &value,
-    )
-    .await?;
-    Ok(format!(
-        "approved: {} {wanted}, on Environment {environment}; the operator carries it out",
-        word.as_str()
-    ))
 }
 
 /// Asks for new credentials, by an annotation whose value is new.

@@ -5,6 +5,7 @@ mod cluster;
 mod output;
 mod progress;
 mod run;
+mod simulate;
 
 use std::{
     ffi::OsString,
@@ -36,6 +37,8 @@ enum Error {
     Local(#[from] local::Error),
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
+    #[error("the simulator cannot serve: is its port taken, or its state file not its own?")]
+    Simulator(#[source] io::Error),
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
     #[error(transparent)]
@@ -170,6 +173,10 @@ async fn command(command: Command) -> Result<bool, Error> {
         Command::Uninstall { namespace, cluster } => {
             cluster::uninstall(&cluster, &namespace, &|message| eprintln!("{message}")).await?;
             say("Mooring is no longer in the cluster")
+        }
+        Command::Simulate { cloud } => {
+            simulate::run(cloud).await.map_err(Error::Simulator)?;
+            Ok(true)
         }
         Command::Crds { write: Some(directory) } => {
             crate::api::write_crds(&directory)?;

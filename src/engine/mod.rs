@@ -201,11 +201,20 @@ impl Engine {
         Ok(told.get(&account.name) == Some(&secret::told_hash(&self.hash_key, identity, incarnation, account)))
     }
 
+    /// Removes from the ledger what is gone for more than 90 days, and answers how much that was.
+    pub async fn forget_gone(&self) -> crate::ledger::Result<u64> {
+        let before = self.clock.now() - jiff::SignedDuration::from_hours(HISTORY_DAYS * 24);
+        self.ledger.prune(before).await
+    }
+
     /// Everything of ours: what the ledger knows, and what stands at the connected providers.
     pub async fn records(&self, filter: &Filter) -> ledger::Result<Vec<Record>> {
         self.ledger.list(filter).await
     }
 }
+
+/// How many days what is gone stays in the ledger, with its audit.
+const HISTORY_DAYS: i64 = 90;
 
 /// A ledger that fails, as an error of the step it keeps from being taken.
 fn unwritten(error: ledger::Error) -> Error {

@@ -52,6 +52,7 @@ impl Front {
         let ledger = ledger::open(&state.ledger()).await?;
         let mut front = Self::with(state, ledger, patience).await?;
         front.remembered.cluster = Some(front.engine.cluster().to_string());
+        front.engine.forget_gone().await?;
         front.recover(documents, told).await?;
         front.state.remember(&front.remembered)?;
         Ok(front)

@@ -21,7 +21,7 @@ mod setup;
 pub mod watched;
 pub mod workload;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Namespace};
 use kube::{Api, Client, ResourceExt, client::ClientBuilder, runtime::watcher};
@@ -279,5 +279,27 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
         spawner.spawn(environment::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(retained::run(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(forget(context, shutdown));
     });
+}
+
+/// How often what is long gone is removed from the ledger.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
+/// Keeps the ledger from growing with everything there ever was.
+async fn forget(context: Arc<Context>, shutdown: CancellationToken) {
+    loop {
+        match context.engine.forget_gone().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "removed from the ledger what is long gone"),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what is long gone stays in the ledger"
+            ),
+        }
+        let pause = tokio::time::sleep(FORGET_EVERY);
+        if shutdown.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
 }

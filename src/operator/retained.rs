@@ -109,13 +109,21 @@ pub(crate) async fn run(context: Arc<Context>, shutdown: CancellationToken) {
         .retained
         .touched()
         .map(|guard| vec![ObjectRef::from_obj(guard.as_ref())]);
-    // An approval.
+    // An approval, on its Environment or its ProviderConfig.
     let approved = {
         let context = Arc::clone(&context);
         let touched = context.stores.environments.touched();
         touched.map(move |environment| {
             let name = environment.name_any();
             references(&context, |spec| spec.environment == name)
+        })
+    };
+    let approved_there = {
+        let context = Arc::clone(&context);
+        let touched = context.stores.provider_configs.touched();
+        touched.map(move |provider| {
+            let name = provider.name_any();
+            references(&context, |spec| spec.provider == name)
         })
     };
     // A key that is declared again, and whose resource is live again.
@@ -132,7 +140,8 @@ pub(crate) async fn run(context: Arc<Context>, shutdown: CancellationToken) {
             references(&context, |spec| Some(spec.identity.as_str()) == identity.as_deref())
         })
     };
-    let queue = stream::select_all([own.boxed(), approved.boxed(), declared.boxed()]).flat_map(stream::iter);
+    let queue = stream::select_all([own.boxed(), approved.boxed(), approved_there.boxed(), declared.boxed()])
+        .flat_map(stream::iter);
     let store = context.stores.retained.store().clone();
     let reconcile = |guard: Arc<DeserializeGuard<RetainedResource>>, context: Arc<Context>| async move {
         reconcile(&context, &guard).await

@@ -309,6 +309,17 @@ impl Workloads {
         found
     }
 
+    /// The application and the component that a workload is labelled with.
+    pub fn labels(&self, key: &WorkloadKey) -> [Option<String>; 2] {
+        match key.kind {
+            WorkloadKind::Deployment => labels(&self.deployments, key),
+            WorkloadKind::StatefulSet => labels(&self.stateful_sets, key),
+            WorkloadKind::DaemonSet => labels(&self.daemon_sets, key),
+            WorkloadKind::CronJob => labels(&self.cron_jobs, key),
+            WorkloadKind::Job => labels(&self.jobs, key),
+        }
+    }
+
     /// The workload of that name, if it is there.
     pub fn get(&self, key: &WorkloadKey) -> Option<Found> {
         match key.kind {
@@ -368,6 +379,11 @@ fn labelled<K: Watchable>(
 }
 
 /// A label of a workload.
+fn labels<K: Watchable>(watched: &Watched<PartialObjectMeta<K>>, key: &WorkloadKey) -> [Option<String>; 2] {
+    let found = watched.get(Some(&key.namespace), &key.name);
+    [names::OAM_NAME, names::OAM_COMPONENT].map(|name| label(found.as_deref()?, name).map(str::to_owned))
+}
+
 pub(super) fn label<'a, K: Watchable>(object: &'a PartialObjectMeta<K>, name: &str) -> Option<&'a str> {
     let labels = object.metadata.labels.as_ref()?;
     labels.get(name).map(String::as_str)

@@ -3,9 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alibaba;
 mod application;
 mod binding;
 mod chaos;
+mod cli;
 mod lifecycle;
 mod resource;
 mod resource_support;

@@ -248,6 +248,34 @@ async fn somebody_elses_database_is_used_only_with_consent() {
         owner.cloud.login(&id, &entries["username"], &entries["password"]),
         Some(Access::ReadOnly)
     );
+
+    // More than was consented to is not had by asking for it.
+    let login = async || owner.cloud.login(&id, &entries["username"], &entries["password"]);
+    guest
+        .apply_json(written("their-db", "bind", json!({"to": to, "access": "readwrite"})))
+        .await;
+    let refused = told(&guest, "shop-web-their-db", "Ready", "False", "NotAllowed").await;
+    let message = &condition(&refused, "Ready").expect("Ready").message;
+    assert!(message.contains("consents to `readonly` only"), "{message}");
+    assert_eq!(login().await, Some(Access::ReadOnly));
+    let more = json!([{"namespace": guest.namespace, "access": "readwrite"}]);
+    owner
+        .apply_json(written("db", "rds", json!({"engine": "mysql", "shareWith": more})))
+        .await;
+    ready(&guest, "shop-web-their-db").await;
+    eventually("it may write", async || {
+        (login().await == Some(Access::ReadWrite)).then_some(())
+    })
+    .await;
+    // And it is taken back when the owner thinks better of it.
+    let less = json!([{"namespace": guest.namespace}]);
+    owner
+        .apply_json(written("db", "rds", json!({"engine": "mysql", "shareWith": less})))
+        .await;
+    eventually("it may only read again", async || {
+        (login().await == Some(Access::ReadOnly)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -268,8 +268,14 @@ impl Operator {
         let (shutdown, metrics) = (CancellationToken::new(), Metrics::default());
         let (token, counted) = (shutdown.clone(), metrics.clone());
         let task = runtime.spawn(async move {
-            let providers = vec![mooring_provider_mock::register()];
-            run_until(config(&kubeconfig).await, options, providers, counted, token).await
+            run_until(
+                config(&kubeconfig).await,
+                options,
+                mooring::registrations(),
+                counted,
+                token,
+            )
+            .await
         });
         Self {
             runtime: Some(runtime),

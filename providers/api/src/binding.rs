@@ -76,6 +76,27 @@ pub enum Access {
     ReadOnly,
 }
 
+impl Access {
+    /// As written in a trait.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::ReadWrite => "readwrite",
+            Self::ReadOnly => "readonly",
+        }
+    }
+
+    /// The lesser of the two.
+    #[must_use]
+    pub fn at_most(self, most: Self) -> Self {
+        match (self, most) {
+            (Self::ReadOnly, _) | (_, Self::ReadOnly) => Self::ReadOnly,
+            (Self::ReadWrite, _) | (_, Self::ReadWrite) => Self::ReadWrite,
+            (Self::Owner, Self::Owner) => Self::Owner,
+        }
+    }
+}
+
 /// An account of a resource.
 #[derive(Debug, Clone)]
 pub struct Account {

@@ -13,6 +13,7 @@ mod vpc;
 use std::collections::BTreeMap;
 
 use kube::{KubeSchema, core::Rule};
+use mooring_provider::Access;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -131,7 +132,7 @@ pub struct When {
 }
 
 /// Somebody who may bind to a resource. All that is written must match.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Share {
     /// The namespace.
@@ -143,6 +144,17 @@ pub struct Share {
     /// The component in it; any when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
+    /// The most it may do there: owner, readwrite or readonly (by default).
+    #[serde(default = "read_only", skip_serializing_if = "is_read_only")]
+    pub access: Access,
+}
+
+fn read_only() -> Access {
+    Access::ReadOnly
+}
+
+fn is_read_only(access: &Access) -> bool {
+    *access == Access::ReadOnly
 }
 
 impl Share {

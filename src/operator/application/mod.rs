@@ -37,6 +37,7 @@ use crate::{
         problem::{Problem, reason},
     },
 };
+use status::Progress;
 use workloads::Applied;
 
 /// How soon it is looked again whether somebody else's object still stands in the way.
@@ -46,7 +47,7 @@ type Guard = DeserializeGuard<Application>;
 
 /// Runs the controller. `ours`: Applications are carried out; else our finalizers are let go, and that is all.
 pub async fn run(context: Arc<Context>, ours: bool, shutdown: CancellationToken) {
-    let applied = Arc::new(Applied::default());
+    let (applied, progress) = (Arc::new(Applied::default()), Arc::new(Progress::default()));
     let stores = &context.stores;
     let queue = news(
         stores
@@ -63,7 +64,10 @@ pub async fn run(context: Arc<Context>, ours: bool, shutdown: CancellationToken)
             .filter_map(|deployment| std::future::ready(concerned(deployment.as_ref()))),
     );
     let store = stores.applications.store().clone();
-    let reconcile = move |application, context| reconcile(application, context, Arc::clone(&applied), ours);
+    let reconcile = move |application, context| {
+        let (applied, progress) = (Arc::clone(&applied), Arc::clone(&progress));
+        reconcile(application, context, applied, progress, ours)
+    };
     control::run("application", context, store, queue, reconcile, shutdown).await;
 }
 
@@ -126,6 +130,7 @@ async fn reconcile(
     guard: Arc<Guard>,
     context: Arc<Context>,
     applied: Arc<Applied>,
+    progress: Arc<Progress>,
     ours: bool,
 ) -> kube::Result<Action> {
     let Some(subject) = Subject::new(guard) else {
@@ -137,11 +142,16 @@ async fn reconcile(
             Ok(Action::await_change())
         }
         (true, true) => teardown::go_on(&context, &applied, &subject).await,
-        (true, false) => carry_out(&context, &applied, &subject).await,
+        (true, false) => carry_out(&context, &applied, &progress, &subject).await,
     }
 }
 
-async fn carry_out(context: &Context, applied: &Applied, subject: &Subject) -> kube::Result<Action> {
+async fn carry_out(
+    context: &Context,
+    applied: &Applied,
+    progress: &Progress,
+    subject: &Subject,
+) -> kube::Result<Action> {
     if is_terminating(context, &subject.namespace) {
         // Nothing can be made there any more, and all of it is about to be deleted.
         return Ok(Action::await_change());
@@ -165,18 +175,19 @@ async fn carry_out(context: &Context, applied: &Applied, subject: &Subject) -> k
     problems.extend(children::bring_about(context, subject, &declared).await?);
     problems.extend(workloads::bring_about(context, applied, subject, &declared).await?);
     let standing = status::look(context, subject, &declared, &problems);
-    status::write(context, subject, standing).await?;
+    let due = status::gather(context, progress, subject, standing).await?;
     for problem in &problems {
         context
             .warn(subject.object(), problem.reason, "Declare", problem.to_string())
             .await;
     }
     // What stands in the way is no object of this Application's; nobody tells when it goes.
-    Ok(if problems.is_empty() {
-        Action::await_change()
-    } else {
-        Action::requeue(AGAIN)
-    })
+    let again = (!problems.is_empty()).then_some(AGAIN);
+    Ok(due
+        .into_iter()
+        .chain(again)
+        .min()
+        .map_or_else(Action::await_change, Action::requeue))
 }
 
 /// An Application that makes no sense at all: what runs is left running.

@@ -1,5 +1,11 @@
 //! How an Application is, in KubeVela's shape: one write, and only when something changed.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
@@ -8,6 +14,7 @@ use kube::{
 };
 use mooring_provider::reason;
 use serde_json::{Map, json};
+use tokio::time::Instant;
 
 use super::{
     Guard, Subject,
@@ -257,6 +264,9 @@ fn is_in_trouble(child: &Child) -> bool {
     })
 }
 
+/// For how long the progress of an Application that is on its way is gathered.
+const GATHER: Duration = Duration::from_secs(5);
+
 /// Says that it is going, and what is waited for.
 pub(super) async fn going(context: &Context, subject: &Subject, reason: &str, message: &str) -> kube::Result<()> {
     let before = current(context, subject).await?;
@@ -292,6 +302,62 @@ async fn current(context: &Context, subject: &Subject) -> kube::Result<Applicati
     let found = api.get_opt(&subject.name).await?;
     let status = found.and_then(|found| serde_json::from_value(found.data.get("status")?.clone()).ok());
     Ok(status.unwrap_or_default())
+}
+
+/// When the progress of each Application on its way was last written.
+#[derive(Debug, Default)]
+pub(super) struct Progress(Mutex<HashMap<String, Instant>>);
+
+impl Progress {
+    /// Whether it was written a moment ago and says much the same; answers when it is to be written then.
+    fn is_due_in(&self, uid: &str, before: &ApplicationStatus, now: &ApplicationStatus) -> Option<Duration> {
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = Instant::now();
+        written.retain(|_, since| at.duration_since(*since) < GATHER);
+        let due = written
+            .get(uid)
+            .map(|since| GATHER.saturating_sub(at.duration_since(*since)));
+        if due.is_some() && is_progress(before, now) {
+            return due;
+        }
+        written.insert(uid.to_owned(), at);
+        None
+    }
+}
+
+/// Whether all that differs is what is said of the parts.
+fn is_progress(before: &ApplicationStatus, now: &ApplicationStatus) -> bool {
+    let summary = |status: &ApplicationStatus| {
+        let conditions = status.conditions.iter();
+        let conditions: Vec<_> = conditions
+            .map(|known| (known.type_.clone(), known.status.clone()))
+            .collect();
+        (status.observed_generation, status.phase.clone(), conditions)
+    };
+    summary(before) == summary(now)
+}
+
+/// Writes the status, if it is another. Of one that is on its way, each step of each resource is news: they are
+/// gathered for a while. Answers when it is to be written then.
+pub(super) async fn gather(
+    context: &Context,
+    progress: &Progress,
+    subject: &Subject,
+    mut standing: ApplicationStatus,
+) -> kube::Result<Option<Duration>> {
+    let before = current(context, subject).await?;
+    date(&mut standing, &before);
+    let known = ApplicationStatus {
+        rest: Map::new(),
+        ..before
+    };
+    if known == standing {
+        return Ok(None);
+    }
+    if let Some(due) = progress.is_due_in(&subject.uid, &known, &standing) {
+        return Ok(Some(due));
+    }
+    write(context, subject, standing).await.map(|()| None)
 }
 
 /// Writes the status, if it is another.

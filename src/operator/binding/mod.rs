@@ -43,13 +43,14 @@ mod verdict;
 mod wanted;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
+    Resource as _,
     core::{DeserializeGuard, PartialObjectMeta},
     runtime::reflector::ObjectRef,
 };
@@ -61,7 +62,7 @@ use super::{
     Context, Watched, control,
     workload::{Found, Watchable, WorkloadKey, WorkloadKind, found, label},
 };
-use crate::api::{CloudResource, names};
+use crate::api::{CloudResource, WorkloadReference, names};
 
 pub(super) use owners::rendered_variables;
 pub use verdict::reason;
@@ -106,6 +107,13 @@ pub(super) fn spawn(context: &Arc<Context>, tasks: &TaskTracker, shutdown: &Canc
         shutdown.clone(),
     );
     tasks.spawn(task);
+}
+
+/// What is said of a CloudResource that is bound by its Secret alone; `None` of any other.
+pub(super) fn secret_only(resource: &CloudResource) -> Option<String> {
+    let wanted = Wanted::of(resource, None);
+    let is_it = wanted.bound && !wanted.is_going && wanted.env == Env::SecretOnly && wanted.consumers.is_empty();
+    is_it.then(|| verdict::said(&wanted, &BTreeMap::new()).message)
 }
 
 /// What the binding controllers share.
@@ -211,8 +219,9 @@ impl Binder {
 
     /// What the CloudResources that mean a workload or had it want. One that means another by now is going from here.
     fn wanted(&self, key: &WorkloadKey) -> Vec<Wanted> {
-        let here = |resource: &Resource| kube::ResourceExt::namespace(resource).as_deref() == Some(&key.namespace);
-        let resources = self.context.stores.resources.filter(here);
+        let (labels, reference) = (self.context.stores.workloads.labels(key), key.reference());
+        let may = |resource: &Resource| may_want(resource, key, &labels, &reference);
+        let resources = self.context.stores.resources.filter(may);
         let wanted = resources.iter().map(|resource| self.read(resource));
         wanted
             .filter_map(|mut wanted| {
@@ -242,6 +251,18 @@ impl Binder {
             let _ = self.news.send(ObjectRef::new(resource).within(namespace));
         }
     }
+}
+
+/// Whether a CloudResource may mean a workload or have had it: what rules most of them out at once.
+fn may_want(resource: &Resource, key: &WorkloadKey, labels: &[Option<String>; 2], had: &WorkloadReference) -> bool {
+    if resource.meta().namespace.as_deref() != Some(&key.namespace) {
+        return false;
+    }
+    let Ok(resource) = &resource.0 else { return true };
+    let spec = &resource.spec;
+    let is_labelled = || labels[0].as_ref() == Some(&spec.application) && labels[1].as_ref() == Some(&spec.component);
+    let is_had = || resource.status.iter().any(|status| status.consumers.contains(had));
+    spec.workload.is_some() || is_labelled() || is_had()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

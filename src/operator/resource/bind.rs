@@ -104,10 +104,24 @@ async fn bound(
         );
         return Ok(Err(Told::no(reason::TARGET_NOT_FOUND, message)));
     };
-    if !relations::consents(&target, &declaration.key) {
+    let Some(most) = relations::consents(&target, &declaration.key) else {
         let message = format!(
             "to: `{to}`: its owner does not consent; ask for `shareWith: [{{namespace: {}}}]` there",
             declaration.key.namespace
+        );
+        return Ok(Err(Told::no(reason::NOT_ALLOWED, message)));
+    };
+    let access = object
+        .spec
+        .bind
+        .as_ref()
+        .and_then(|bind| bind.access)
+        .unwrap_or(Access::ReadOnly);
+    if access.at_most(most) != access {
+        let (asked, most) = (access.as_str(), most.as_str());
+        let message = format!(
+            "access: `{asked}`: the owner of `{to}` consents to `{most}` only; ask for `access: {asked}` in its \
+             `shareWith`, or use `{most}` here"
         );
         return Ok(Err(Told::no(reason::NOT_ALLOWED, message)));
     }
@@ -138,12 +152,6 @@ async fn bound(
         let spec = json!({ "engine": target.declaration.properties.get("engine") });
         let (password, now) = credentials(context, &place, found, &spec, &name, asked.as_deref()).await?;
         found = now;
-        let access = object
-            .spec
-            .bind
-            .as_ref()
-            .and_then(|bind| bind.access)
-            .unwrap_or(Access::ReadOnly);
         account = Some(Account { name, access, password });
     }
     if let Found::Foreign(holder) = &found {

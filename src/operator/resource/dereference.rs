@@ -112,10 +112,12 @@ pub(super) async fn dereference(
         Some(id) if status.memory.external_id.is_none() => holder(context, &key, kind, id).await?,
         _ => None,
     };
-    let environment_name = environment.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
     Ok(Inputs {
         outputs: outputs(context, &siblings, &after).await?,
-        usage: usage(context, &object, kind, &environment_name),
+        usage: match &environment {
+            Ok((name, found)) if limits(found, kind) => usage(context, &object, kind, name),
+            _ => Usage::default(),
+        },
         providers: context
             .stores
             .provider_configs
@@ -237,6 +239,15 @@ async fn outputs(
     Ok(outputs)
 }
 
+/// Whether the environment limits the kind anywhere: only then is counted what there is.
+fn limits(environment: &Environment, kind: Kind) -> bool {
+    let spec = &environment.spec;
+    let overrides = spec.overrides.iter().map(|place| &place.settings);
+    overrides
+        .chain([&spec.settings])
+        .any(|settings| settings.limits.kinds.get(kind).is_some())
+}
+
 /// What the namespace has of the kind in the environment: what is provisioned, and what was declared before and may
 /// yet be.
 fn usage(context: &Context, object: &CloudResource, kind: Kind, environment: &str) -> Usage {
@@ -249,7 +260,9 @@ fn usage(context: &Context, object: &CloudResource, kind: Kind, environment: &st
     };
     let mine = age(object);
     let others = relations::all(context, |other| {
-        other.metadata.namespace == object.metadata.namespace && other.metadata.name != object.metadata.name
+        other.metadata.namespace == object.metadata.namespace
+            && other.metadata.name != object.metadata.name
+            && other.spec.is(kind)
     });
     let counted = others.iter().filter(|other| {
         let known = other.status();

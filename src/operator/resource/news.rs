@@ -144,7 +144,14 @@ fn is_there(context: &Context, guard: &Guard) -> bool {
 /// What matters to those related to it.
 fn matters(guard: &Guard) -> u64 {
     let meta = guard.meta();
-    let known = guard.0.as_ref().ok().and_then(|object| object.status.as_ref());
+    let object = guard.0.as_ref().ok();
+    let is_bind = object.is_some_and(|object| object.spec.bind.is_some());
+    let known = object.and_then(|object| object.status.as_ref());
+    // That a bind has its Secret, and that its account was made, shows in these reasons alone.
+    let reason = |known| {
+        let ready = status::get(known, condition::READY)?;
+        (is_bind || ready.status == "True").then(|| ready.reason.clone())
+    };
     digest(&(
         meta.uid.as_deref(),
         meta.generation,
@@ -152,6 +159,7 @@ fn matters(guard: &Guard) -> u64 {
         known.map(|known| {
             (
                 status::holds(known, condition::READY),
+                reason(known),
                 known.memory.external_id.clone(),
                 known.binding_revision,
                 known.consumers.is_empty(),

@@ -429,7 +429,9 @@ pub(super) async fn finish(
     status: &CloudResourceStatus,
     next: Option<Duration>,
 ) -> Result<Action, Failure> {
-    match status::write(context, recent, object, status, next).await? {
+    let mut told = status.clone();
+    status::tell_secret_only(object, &mut told);
+    match status::write(context, recent, object, &told, next).await? {
         Written::Overtaken => return Ok(Action::requeue(AGAIN)),
         Written::Done(_) => announce(context, object, status).await,
     }

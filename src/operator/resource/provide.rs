@@ -193,9 +193,10 @@ async fn of_binds(context: &Context, inputs: &Inputs) -> kube::Result<Vec<Accoun
         declaration: inputs.declaration.clone(),
     };
     for bind in relations::binds(context, inputs.key()) {
-        if !relations::consents(&target, bind.key()) || !relations::wants_account(context, &bind) {
+        let Some(most) = relations::consents(&target, bind.key()).filter(|_| relations::wants_account(context, &bind))
+        else {
             continue;
-        }
+        };
         if let Found::Ours(ours) = secret::find(context, &place_of(&bind.object)).await?
             && let Some(password) = ours.password()
         {
@@ -208,7 +209,7 @@ async fn of_binds(context: &Context, inputs: &Inputs) -> kube::Result<Vec<Accoun
                 .unwrap_or(Access::ReadOnly);
             accounts.push(Account {
                 name: account::of_bind(bind.key()),
-                access,
+                access: access.at_most(most),
                 password,
             });
         }

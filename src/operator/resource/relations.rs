@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use mooring_provider::{
-    Key, Kind,
+    Access, Key, Kind,
     spec::{Network, Subnet},
 };
 
@@ -139,11 +139,11 @@ pub(super) fn target(context: &Context, bind: &Declaration) -> Option<(Target, O
     Some((target, found))
 }
 
-/// Whether the owner of a resource consents to this bind.
-pub(super) fn consents(target: &Relative, bind: &Key) -> bool {
+/// The most that the owner of a resource lets this bind do; `None` without consent.
+pub(super) fn consents(target: &Relative, bind: &Key) -> Option<Access> {
     let own = target.key();
     if own.namespace == bind.namespace && own.application == bind.application {
-        return true;
+        return Some(Access::Owner);
     }
     let shares: Vec<Share> = target
         .declaration
@@ -151,9 +151,13 @@ pub(super) fn consents(target: &Relative, bind: &Key) -> bool {
         .get("shareWith")
         .and_then(|shares| serde_json::from_value(shares.clone()).ok())
         .unwrap_or_default();
-    shares
-        .iter()
-        .any(|share| share.admits(&bind.namespace, &bind.application, &bind.component))
+    let consented = shares
+        .into_iter()
+        .filter(|share| share.admits(&bind.namespace, &bind.application, &bind.component));
+    // The most of several consents, as each was given for itself.
+    consented
+        .map(|share| share.access)
+        .reduce(|one, other| if one.at_most(other) == one { other } else { one })
 }
 
 /// The binds to a resource, consented to or not.
@@ -161,11 +165,11 @@ pub(super) fn binds(context: &Context, key: &Key) -> Vec<Relative> {
     let own = format!("{}/{}", key.component, key.name);
     let foreign = format!("{}/{}", key.namespace, key.object_name());
     let mut binds = all(context, |object| {
-        object
-            .spec
-            .bind
-            .as_ref()
-            .is_some_and(|bind| bind.to == own || bind.to == foreign)
+        let is_sibling = || {
+            object.spec.application == key.application && object.metadata.namespace.as_deref() == Some(&key.namespace)
+        };
+        let to = object.spec.bind.as_ref().map(|bind| bind.to.as_str());
+        to.is_some_and(|to| to == foreign || to == own && is_sibling())
     });
     binds.retain(|bind| {
         target(context, &bind.declaration).is_some_and(|(target, _)| match target {
@@ -190,7 +194,7 @@ pub(super) fn dependents(context: &Context, key: &Key) -> Vec<Relative> {
     let own = get(context, &key.namespace, &key.object_name());
     dependents.extend(binds(context, key).into_iter().filter(|bind| {
         let foreign = bind.key().application != key.application || bind.key().namespace != key.namespace;
-        foreign && own.as_ref().is_some_and(|own| consents(own, bind.key()))
+        foreign && own.as_ref().is_some_and(|own| consents(own, bind.key()).is_some())
     }));
     dependents
 }

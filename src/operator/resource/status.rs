@@ -16,7 +16,11 @@ use serde_json::json;
 use super::recent::Recent;
 use crate::{
     api::{CloudResource, CloudResourceStatus, condition, names},
-    operator::{Context, object::tell},
+    operator::{
+        Context,
+        binding::{reason, secret_only},
+        object::tell,
+    },
 };
 
 /// The conditions that this controller writes; the binding controller has its own.
@@ -95,9 +99,38 @@ pub(super) fn holds(status: &CloudResourceStatus, type_: &str) -> bool {
 pub(super) fn ours(status: &CloudResourceStatus) -> CloudResourceStatus {
     let mut status = status.clone();
     status.consumers.clear();
-    status.conditions.retain(|known| OURS.contains(&known.type_.as_str()));
+    status
+        .conditions
+        .retain(|known| OURS.contains(&known.type_.as_str()) || is_secret_only(known));
     status.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
     status
+}
+
+fn is_secret_only(known: &Condition) -> bool {
+    known.type_ == condition::BOUND && known.reason == reason::SECRET_ONLY
+}
+
+/// Says that it is bound when that needs no workload: it saves the binding controller the second write.
+pub(super) fn tell_secret_only(object: &CloudResource, status: &mut CloudResourceStatus) {
+    let before = object.status.as_ref();
+    let with = CloudResource {
+        status: Some(CloudResourceStatus {
+            consumers: before.map(|before| before.consumers.clone()).unwrap_or_default(),
+            ..status.clone()
+        }),
+        metadata: object.metadata.clone(),
+        spec: object.spec.clone(),
+    };
+    let Some(message) = secret_only(&with) else {
+        status.conditions.retain(|known| !is_secret_only(known));
+        return;
+    };
+    status.conditions.retain(|known| known.type_ != condition::BOUND);
+    // Its time is that of the condition that stands.
+    let stands = before.and_then(|before| get(before, condition::BOUND));
+    status.conditions.extend(stands.cloned());
+    let told = Told::yes(reason::SECRET_ONLY, message);
+    set(status, condition::BOUND, &told, object.metadata.generation);
 }
 
 /// Whether the difference is progress that the next look, which comes soon, may write as well.

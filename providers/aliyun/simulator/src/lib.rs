@@ -1,1 +1,42 @@
 //! Alibaba Cloud on one port, for tests: the wire protocol, the states and the faults, without an account.
+//!
+//! It serves VPC, the security groups of ECS, CLB, NLB, RDS, SLS, CloudMonitor, STS and Tag, in one region of one or
+//! several accounts. A request's product is told by its API version (RPC) or by the scheme of its signature (SLS), so
+//! an endpoint that is overridden with this port serves them all; an SLS project is told by the host. It is an HTTP
+//! proxy for `http` addresses too, so that clients that cannot be given an endpoint find it by `http_proxy`.
+//!
+//! Signatures, dates, nonces and every parameter are checked. `contract.json` holds what the official Python SDKs
+//! know of each Action: names, places and types of parameters, and the fields of answers; a parameter that is not in
+//! it is refused, and an answer that is not of it is a bug here. Nothing was ever compared with the real cloud: error
+//! codes and states are those that the vendor documents.
+//!
+//! What it deliberately does not do: other regions, prices by size, orders, permissions finer than refusing a key,
+//! traffic through balancers, alarms that ring.
+
+mod auth;
+mod call;
+mod context;
+mod contract;
+mod control;
+mod core;
+mod fault;
+mod handle;
+mod listen;
+mod options;
+mod params;
+mod products;
+mod refusal;
+mod remote;
+mod request;
+mod resource;
+mod world;
+
+pub use auth::{Denial, Scheme};
+pub use call::Call;
+pub use fault::{Fault, Planned, Rule};
+pub use handle::{Handle, Simulator, serve};
+pub use options::{
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT, AccessKey, Chances, OTHER_ACCOUNT, Options, Quotas, Scope,
+};
+pub use products::vpc::{SHARED_SECURITY_GROUP, SHARED_VPC, SHARED_VSWITCHES};
+pub use resource::{Busy, Kind, Resource};

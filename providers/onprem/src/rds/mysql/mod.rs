@@ -1,0 +1,311 @@
+//! MariaDB and MySQL.
+//!
+//! The records stand in two tables of a schema of our own, `mooring`. MariaDB has comments on databases, but who may
+//! alter a database, as the owner of one may, could forge them; MySQL has none; and neither has comments on users. A
+//! record is written before what it is about is made, once it is sure that nobody has the name.
+//!
+//! The number of connections is a limit of each user here: there is none of a database.
+
+mod login;
+mod statements;
+
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use mooring_provider::{Error, ErrorKind, Result, spec::Engine};
+use mooring_provider_http::Redactor;
+use secrecy::ExposeSecret;
+use sqlx::{
+    ConnectOptions, Connection, Executor, MySqlConnection, MySqlPool, Row,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow, MySqlSslMode},
+    pool::PoolConnection,
+};
+
+use super::{
+    error::{self, failed},
+    host::{Found, Host, Login, Look, Patience, Wanted},
+    record::{Record, Stage},
+    sql::{Dialect, Ident, Sql},
+};
+use crate::config::SqlServer;
+
+/// A MariaDB or MySQL server.
+#[derive(Debug)]
+pub(crate) struct Mysql {
+    name: String,
+    engine: Engine,
+    options: MySqlConnectOptions,
+    patience: Patience,
+    redactor: Redactor,
+    pool: OnceLock<MySqlPool>,
+}
+
+/// There is no such table, no such database: we have never written a record here.
+const NO_RECORDS: &[&str] = &["1146", "1049"];
+
+impl Mysql {
+    pub(crate) fn new(config: &SqlServer, engine: Engine, login: &Login, patience: Patience) -> Self {
+        let options = MySqlConnectOptions::new()
+            .host(&config.host)
+            .port(config.port.unwrap_or(3306))
+            .username(&login.username)
+            .password(login.password.expose_secret())
+            .ssl_mode(MySqlSslMode::VerifyIdentity)
+            .ssl_ca_from_pem(config.ca_bundle.clone().into_bytes())
+            // Statements carry passwords.
+            .disable_statement_logging();
+        Self {
+            name: config.name.clone(),
+            engine,
+            options,
+            patience,
+            redactor: Redactor::new([&login.password]),
+            pool: OnceLock::new(),
+        }
+    }
+
+    fn fail(&self, operation: &'static str, error: &sqlx::Error) -> Error {
+        failed(Dialect::Mysql, operation, &self.name, &self.redactor, error)
+    }
+
+    fn late(&self, operation: &'static str) -> Error {
+        Error::new(
+            ErrorKind::Unavailable,
+            operation,
+            format!("{}: no answer in time", self.name),
+        )
+    }
+
+    async fn acquire(&self, operation: &'static str) -> Result<PoolConnection<sqlx::MySql>> {
+        // Made at the first use: a pool needs a runtime.
+        let pool = self.pool.get_or_init(|| {
+            let (engine, patience) = (self.engine, self.patience);
+            MySqlPoolOptions::new()
+                .max_connections(4)
+                .acquire_timeout(patience.connect)
+                .idle_timeout(std::time::Duration::from_secs(60))
+                .after_connect(move |on, _| {
+                    let settings = statements::settings(engine, patience);
+                    Box::pin(async move { on.execute(settings.query()).await.map(drop) })
+                })
+                .connect_lazy_with(self.options.clone())
+        });
+        match pool.acquire().await {
+            // The pool tries until the time is over, and does not say why it did not succeed.
+            Err(sqlx::Error::PoolTimedOut) => Err(self.why(operation).await),
+            connection => connection.map_err(|error| self.fail(operation, &error)),
+        }
+    }
+
+    /// Why there is no connection.
+    async fn why(&self, operation: &'static str) -> Error {
+        let settings = statements::settings(self.engine, self.patience);
+        let connect = async {
+            let mut on = MySqlConnection::connect_with(&self.options).await?;
+            on.execute(settings.query()).await?;
+            Err::<(), _>(sqlx::Error::PoolTimedOut)
+        };
+        match tokio::time::timeout(self.patience.connect, connect).await {
+            Ok(Err(error)) => self.fail(operation, &error),
+            _ => self.late(operation),
+        }
+    }
+
+    async fn rows(&self, operation: &'static str, on: &mut MySqlConnection, sql: Sql) -> Result<Vec<MySqlRow>> {
+        match tokio::time::timeout(self.patience.answer(), on.fetch_all(sql.query())).await {
+            Ok(rows) => rows.map_err(|error| self.fail(operation, &error)),
+            Err(_) => Err(self.late(operation)),
+        }
+    }
+
+    async fn run(&self, operation: &'static str, on: &mut MySqlConnection, sql: Sql) -> Result<()> {
+        self.rows(operation, on, sql).await.map(drop)
+    }
+
+    /// Every record with its database; the version even when there is none.
+    async fn records(&self, operation: &'static str, on: &mut MySqlConnection) -> Result<Look> {
+        let rows = match self.rows(operation, on, statements::look()).await {
+            Err(error) if error::is(&error, NO_RECORDS) => self.rows(operation, on, statements::version()).await?,
+            rows => rows?,
+        };
+        let fail = |error| self.fail(operation, &error);
+        let mut version = String::new();
+        let mut found = Vec::new();
+        for row in &rows {
+            version = row.try_get("version").map_err(fail)?;
+            if let Some(name) = row.try_get("name").map_err(fail)? {
+                let record: String = row.try_get("record").map_err(fail)?;
+                let (low, high): (Option<i64>, Option<i64>) =
+                    (row.try_get("low").map_err(fail)?, row.try_get("high").map_err(fail)?);
+                let present = row.try_get::<i64, _>("present").map_err(fail)? != 0;
+                found.push(self.found(name, Record::read(&record)?, present, [low, high]));
+            }
+        }
+        let is_mariadb = version.contains("MariaDB");
+        if is_mariadb != (self.engine == Engine::Mariadb) {
+            let message = format!(
+                "{}: this server says its version is {version}; it is named under the wrong one of `mariadb` and `mysql`",
+                self.name
+            );
+            return Err(Error::new(ErrorKind::InvalidSpec, operation, message));
+        }
+        let version = version.split('-').next().unwrap_or_default().to_owned();
+        Ok(Look { version, found })
+    }
+
+    fn found(&self, name: String, record: Record, present: bool, limits: [Option<i64>; 2]) -> Found {
+        let limits = limits
+            .into_iter()
+            .flatten()
+            .filter_map(|limit| u32::try_from(limit).ok());
+        let (mut other, mut same) = (None, None);
+        for limit in limits {
+            *(if limit == record.connections {
+                &mut same
+            } else {
+                &mut other
+            }) = Some(limit);
+        }
+        Found {
+            name,
+            record: Some(record),
+            present,
+            held: present,
+            admits: present,
+            closed: present,
+            limit: other.or(same),
+        }
+    }
+
+    /// Which of these databases there are.
+    async fn present(&self, operation: &'static str, on: &mut MySqlConnection, names: &[&str]) -> Result<Vec<String>> {
+        let rows = self.rows(operation, on, statements::present(names)).await?;
+        let read = |row: &MySqlRow| row.try_get("name").map_err(|error| self.fail(operation, &error));
+        rows.iter().map(read).collect()
+    }
+
+    /// The record of a database, if it has one.
+    async fn one(&self, operation: &'static str, on: &mut MySqlConnection, name: &Ident) -> Result<Option<Found>> {
+        let look = self.records(operation, on).await?;
+        Ok(look.found.into_iter().find(|found| found.name == name.as_str()))
+    }
+}
+
+#[async_trait]
+impl Host for Mysql {
+    async fn look(&self, names: &[&str]) -> Result<Look> {
+        let operation = "rds.observe";
+        let mut on = self.acquire(operation).await?;
+        let mut look = self.records(operation, &mut on).await?;
+        let known = |name: &&str| look.found.iter().any(|found| found.name == *name);
+        let others: Vec<_> = names.iter().copied().filter(|name| !known(name)).collect();
+        if !others.is_empty() {
+            let present = self.present(operation, &mut on, &others).await?;
+            look.found.extend(present.into_iter().map(|name| Found {
+                name,
+                record: None,
+                present: true,
+                held: false,
+                admits: true,
+                closed: false,
+                limit: None,
+            }));
+        }
+        Ok(look)
+    }
+
+    async fn begin(&self, name: &Ident, record: &Record) -> Result<()> {
+        let operation = "rds.create";
+        let mut on = self.acquire(operation).await?;
+        if let Some(found) = self.one(operation, &mut on, name).await? {
+            let ours = found.record.is_some_and(|there| there.owner() == record.owner());
+            return if ours {
+                Ok(())
+            } else {
+                Err(error::taken(operation, &self.name, "database", name.as_str()))
+            };
+        }
+        if !self.present(operation, &mut on, &[name.as_str()]).await?.is_empty() {
+            return Err(error::taken(operation, &self.name, "database", name.as_str()));
+        }
+        match self.run(operation, &mut on, statements::claim(name, record)?).await {
+            Err(error) if error::is(&error, NO_RECORDS) => {
+                self.run(operation, &mut on, statements::schema()).await?;
+                self.run(operation, &mut on, statements::claim(name, record)?).await
+            }
+            claimed => claimed,
+        }
+    }
+
+    async fn finish(&self, name: &Ident, record: &Record) -> Result<()> {
+        let operation = "rds.create";
+        let mut on = self.acquire(operation).await?;
+        match self.run(operation, &mut on, statements::create(name)).await {
+            Err(error) if error::is(&error, &["1007"]) => {
+                // Made before and not recorded as such, or somebody else's of this very moment; ours is empty.
+                let tables = self.rows(operation, &mut on, statements::one_table(name)).await?;
+                if record.stage == Stage::Making && !tables.is_empty() {
+                    return Err(error::taken(operation, &self.name, "database", name.as_str()).with_source(error));
+                }
+            }
+            made => made?,
+        }
+        let made = statements::note(name, &record.at(Stage::Made))?;
+        self.run(operation, &mut on, made).await
+    }
+
+    async fn write(&self, name: &Ident, record: &Record) -> Result<()> {
+        let operation = "rds.update";
+        let mut on = self.acquire(operation).await?;
+        let logins = self.logins(operation, &mut on, name).await?;
+        self.run(operation, &mut on, statements::note(name, record)?).await?;
+        if logins.is_empty() {
+            return Ok(());
+        }
+        self.run(operation, &mut on, statements::limit(&logins, record.connections))
+            .await
+    }
+
+    async fn revoke(&self, name: &Ident) -> Result<()> {
+        let operation = "rds.park";
+        let mut on = self.acquire(operation).await?;
+        let logins = self.logins(operation, &mut on, name).await?;
+        self.shut_out(operation, &mut on, &logins).await
+    }
+
+    async fn remove(&self, name: &Ident, record: &Record) -> Result<()> {
+        let operation = "rds.delete";
+        let mut on = self.acquire(operation).await?;
+        let Some(found) = self.one(operation, &mut on, name).await? else {
+            return Ok(());
+        };
+        // Between the look of the caller and this one it may have become somebody else's.
+        let ours = |there: &Record| there.owner() == record.owner();
+        let Some(there) = found.record.filter(ours) else {
+            return Err(error::taken(operation, &self.name, "database", name.as_str()));
+        };
+        if found.present && there.stage == Stage::Making {
+            let tables = self.rows(operation, &mut on, statements::one_table(name)).await?;
+            if !tables.is_empty() {
+                return Err(error::taken(operation, &self.name, "database", name.as_str()));
+            }
+        }
+        let logins = self.logins(operation, &mut on, name).await?;
+        let mark = statements::note(name, &record.at(Stage::Deleting))?;
+        self.run(operation, &mut on, mark).await?;
+        self.shut_out(operation, &mut on, &logins).await?;
+        self.run(operation, &mut on, statements::drop_database(name)).await?;
+        if !logins.is_empty() {
+            self.run(operation, &mut on, statements::drop_users(&logins)).await?;
+        }
+        self.run(operation, &mut on, statements::forget(name)).await
+    }
+
+    async fn put_login(&self, name: &Ident, record: &Record, login: &Ident, wanted: &Wanted<'_>) -> Result<()> {
+        self.put(name, record, login, wanted).await
+    }
+
+    async fn drop_login(&self, name: &Ident, login: &Ident) -> Result<()> {
+        self.drop_one(name, login).await
+    }
+}

@@ -1,0 +1,298 @@
+//! The log adapter against a real Loki: the conformance kit, and lines of two tenants.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mooring_provider::{
+    DynAdapter, ExternalId, Kind, Owner, Phase, Sighting,
+    conformance::{self, Faults, Life, Subject, Wish},
+};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
+use crate::{
+    http, kit,
+    process::{self, Process},
+    proxy::Proxy,
+};
+
+/// A Loki of one process that has tenants and deletes lines soon.
+struct Loki {
+    process: Option<Process>,
+    directory: TempDir,
+    port: u16,
+    url: String,
+}
+
+impl Loki {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (port, grpc) = (http::port(), http::port());
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let config = json!({
+            "auth_enabled": true,
+            "server": {"http_listen_address": "127.0.0.1", "http_listen_port": port,
+                       "grpc_listen_address": "127.0.0.1", "grpc_listen_port": grpc, "log_level": "warn"},
+            "common": {"instance_addr": "127.0.0.1", "path_prefix": path("loki"), "replication_factor": 1,
+                       "storage": {"filesystem": {"chunks_directory": path("chunks"), "rules_directory": path("rules")}},
+                       "ring": {"kvstore": {"store": "inmemory"}}},
+            "schema_config": {"configs": [{"from": "2020-10-24", "store": "tsdb", "object_store": "filesystem",
+                                           "schema": "v13", "index": {"prefix": "index_", "period": "24h"}}]},
+            "compactor": {"working_directory": path("compactor"), "retention_enabled": true,
+                          "delete_request_store": "filesystem", // Loki adds a minute.
+                          "delete_request_cancel_period": "-1m",
+                          "compaction_interval": "1s", "retention_delete_delay": "1s"},
+            "ingester": {"chunk_idle_period": "1s", "flush_check_period": "1s", "max_chunk_age": "2s"},
+            "storage_config": {"tsdb_shipper": {"resync_interval": "1s"}},
+            "limits_config": {"deletion_mode": "filter-and-delete"},
+            // Nothing is told to anybody.
+            "analytics": {"reporting_enabled": false},
+        });
+        let file = directory.path().join("loki.json");
+        fs::write(&file, config.to_string()).expect("there is room");
+        fs::create_dir(directory.path().join("registry")).expect("there is room");
+        let url = format!("http://127.0.0.1:{port}");
+        let mut loki = Self {
+            process: None,
+            directory,
+            port,
+            url,
+        };
+        loki.restart().await;
+        loki
+    }
+
+    /// Ends it, if it runs, and starts it. Only when it starts does it index at once what it took before.
+    async fn restart(&mut self) {
+        self.process.take().into_iter().for_each(Process::stop);
+        let program = process::script("loki/build");
+        let path = self.directory.path();
+        let arguments = [format!("-config.file={}", path.join("loki.json").display())];
+        let hint = "tests/loki/build builds it from its Go module";
+        self.process = Some(Process::start(&program, &arguments, path, &format!("{}/ready", self.url), hint).await);
+    }
+
+    fn proxy(&self) -> Proxy {
+        Proxy::before(([127, 0, 0, 1], self.port).into())
+    }
+
+    fn registry(&self) -> PathBuf {
+        self.directory.path().join("registry")
+    }
+
+    fn config(&self, url: &str, removal: &str) -> Json {
+        let registry = self.registry();
+        json!({"log": {"flavour": "loki", "url": url, "registry": registry, "retention": "30d", "removal": removal}})
+    }
+}
+
+/// The headers that a binding names.
+pub(crate) fn headers(text: &str) -> Vec<(&str, &str)> {
+    text.split(',').filter_map(|header| header.split_once('=')).collect()
+}
+
+/// Pushes a line as any collector that speaks Loki's protocol does.
+pub(crate) fn push(endpoint: &str, headers: &[(&str, &str)], line: &str) -> u16 {
+    let now = Timestamp::now().as_nanosecond().to_string();
+    let body = json!({"streams": [{"stream": {"app": "shop"}, "values": [[now, line]]}]});
+    let mut all = vec![("content-type", "application/json")];
+    all.extend_from_slice(headers);
+    http::ask("POST", endpoint, &all, &body.to_string()).status
+}
+
+/// The lines of a tenant.
+fn lines(loki: &str, tenant: &str) -> Vec<String> {
+    let url = format!("{loki}/loki/api/v1/query_range?query=%7Bapp%3D~%22.%2B%22%7D&since=1h&limit=100");
+    let answer = http::ask("GET", &url, &[("x-scope-orgid", tenant)], "");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let answer: Json = serde_json::from_str(&answer.body).expect("JSON");
+    let streams = answer["data"]["result"].as_array().expect("streams").iter();
+    let values = streams.flat_map(|stream| stream["values"].as_array().expect("values"));
+    values.filter_map(|value| Some(value[1].as_str()?.to_owned())).collect()
+}
+
+/// A spec of a log.
+pub(crate) fn spec() -> Json {
+    json!({
+        "retention": "30d", "sources": ["stdout"], "format": "text", "push": true, "common": kit::common("c42"),
+        "selector": {"namespace": "team-a", "labels": {"app": "shop"}},
+    })
+}
+
+/// Log tenants under the kit, on either server.
+pub(crate) struct Tenants {
+    pub(crate) proxy: Proxy,
+    pub(crate) adapter: Arc<dyn DynAdapter>,
+    pub(crate) registry: PathBuf,
+    pub(crate) endpoint: String,
+    pub(crate) headers: fn(&str) -> Vec<(&'static str, String)>,
+    pub(crate) lines: Box<dyn Fn(&str) -> Vec<String> + Send + Sync>,
+    /// Makes the name of somebody else's tenant.
+    pub(crate) foreign: fn(&str) -> String,
+}
+
+impl Tenants {
+    fn records(&self) -> BTreeMap<String, String> {
+        let files = fs::read_dir(&self.registry).expect("it is there").flatten();
+        let named = files.filter_map(|file| {
+            let name = file
+                .file_name()
+                .to_string_lossy()
+                .strip_suffix(".tenant.json")?
+                .replace('_', ":");
+            Some((name, fs::read_to_string(file.path()).ok()?))
+        });
+        named.collect()
+    }
+
+    fn push(&self, tenant: &str, line: &str) {
+        let headers = (self.headers)(tenant);
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let status = push(&self.endpoint, &headers, line);
+        assert!((200..300).contains(&status), "{tenant}: {status}");
+    }
+}
+
+#[async_trait]
+impl Subject for Tenants {
+    fn adapter(&self) -> Arc<dyn DynAdapter> {
+        self.adapter.clone()
+    }
+
+    fn spec(&self) -> Json {
+        spec()
+    }
+
+    fn changed(&self) -> Json {
+        let mut spec = spec();
+        spec["common"] = kit::common("c43");
+        spec["retention"] = json!("7d");
+        spec["push"] = json!(false);
+        spec
+    }
+
+    async fn existing(&self, owner: &Owner) -> Vec<ExternalId> {
+        let mark = format!(r#""identity": "{}""#, owner.identity);
+        let ours = self.records().into_iter().filter(|(_, text)| text.contains(&mark));
+        ours.map(|(id, _)| ExternalId::new(id)).collect()
+    }
+
+    async fn foreign(&self, name: &str) -> ExternalId {
+        let tenant = (self.foreign)(name);
+        self.push(&tenant, "somebody else's");
+        ExternalId::new(tenant)
+    }
+
+    async fn look(&self, id: &ExternalId) -> Option<String> {
+        let (record, lines) = (self.records().remove(id.as_str()), (self.lines)(id.as_str()));
+        (record.is_some() || !lines.is_empty()).then(|| format!("{record:?} {lines:?}"))
+    }
+
+    async fn destroy(&self, id: &ExternalId) {
+        let _ = fs::remove_file(
+            self.registry
+                .join(format!("{}.tenant.json", id.as_str().replace(':', "_"))),
+        );
+    }
+
+    async fn refuse_credentials(&self, refused: bool) {
+        self.proxy.refuse(refused);
+    }
+
+    async fn settle(&self, time: Duration) {
+        kit::settle(time).await;
+    }
+
+    async fn tamper(&self, id: &ExternalId) -> bool {
+        let path = self
+            .registry
+            .join(format!("{}.tenant.json", id.as_str().replace(':', "_")));
+        let text = fs::read_to_string(&path).expect("it is there");
+        fs::write(&path, text.replace("c42", "somebody else's")).expect("there is room");
+        true
+    }
+
+    async fn write(&self, id: &ExternalId, row: &str) -> bool {
+        self.push(id.as_str(), row);
+        true
+    }
+
+    async fn rows(&self, id: &ExternalId) -> Vec<String> {
+        (self.lines)(id.as_str())
+    }
+
+    fn faults(&self) -> Option<Arc<dyn Faults>> {
+        Some(self.proxy.faults())
+    }
+}
+
+fn tenants(loki: &Loki, removal: &str) -> Tenants {
+    let (proxy, url) = (loki.proxy(), loki.url.clone());
+    Tenants {
+        adapter: kit::adapter(&loki.config(&proxy.url, removal), Kind::Log),
+        proxy,
+        registry: loki.registry(),
+        endpoint: format!("{}/loki/api/v1/push", loki.url),
+        headers: |tenant| vec![("x-scope-orgid", tenant.to_owned())],
+        lines: Box::new(move |tenant| lines(&url, tenant)),
+        foreign: |name| name.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn conforms() {
+    let loki = Loki::start().await;
+    conformance::assert_conforms(&tenants(&loki, "ask")).await;
+}
+
+/// What an application or a collector does with a binding; then the lines go, and are gone before the tenant is.
+#[tokio::test]
+async fn lines_arrive_in_their_own_tenant_and_go_with_it() {
+    let mut loki = Loki::start().await;
+    let subject = tenants(&loki, "wait");
+    let mut bound = Vec::new();
+    for identity in ["first", "second"] {
+        let mut life = Life::new(&subject, subject.adapter(), http::claim(identity).owner);
+        let seen = life
+            .until(Wish::Present)
+            .await
+            .expect("it comes up")
+            .seen
+            .expect("it is seen");
+        let get = |key: &str| seen.bindings[key].plain().expect("it may be shown").to_owned();
+        let endpoint = get("endpoint").replace(&subject.proxy.url, &loki.url);
+        assert_eq!(push(&endpoint, &headers(&get("headers")), identity), 204);
+        assert_eq!(get("project"), get("store"));
+        bound.push((life, get("store")));
+    }
+    assert_eq!(
+        push(&subject.endpoint, &[], "of nobody"),
+        401,
+        "without a tenant nothing is taken"
+    );
+    for (life, store) in &bound {
+        assert_eq!(lines(&loki.url, store), [life.claim.owner.identity.as_str()]);
+    }
+
+    loki.restart().await;
+    let (mut life, store) = bound.remove(0);
+    life.step(Wish::Absent).await.expect("it begins to go");
+    let seen = subject.adapter.observe(std::slice::from_ref(&life.claim)).await;
+    let Some(Ok(Sighting::One(state))) = seen.into_iter().next() else {
+        panic!("its lines are not deleted yet");
+    };
+    assert_eq!(subject.adapter.phase(&state), Phase::Deleting);
+    assert!(subject.adapter.bindings(&life.claim, &state).is_empty());
+    let began = std::time::Instant::now();
+    while !subject.existing(&life.claim.owner).await.is_empty() {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "Loki never deletes the lines"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        life.step(Wish::Absent).await.expect("it goes on");
+    }
+    assert_eq!(lines(&loki.url, &store), [""; 0], "it is gone before its lines");
+    assert_eq!(lines(&loki.url, &bound[0].1), ["second"]);
+}

@@ -1,0 +1,10 @@
+//! Databases on real servers: PostgreSQL and MariaDB, started by the tests on loopback.
+
+mod conformance;
+mod dump;
+mod logins;
+mod placement;
+mod proxy;
+mod server;
+mod subject;
+mod trouble;
