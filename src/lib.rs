@@ -66,7 +66,12 @@ pub mod ledger;
 pub mod local;
 pub mod operator;
 
-/// The providers of this build. A new one is a line here, a feature and a dependency.
+/// The providers of this build. A new one is a line here and a dependency.
 pub fn registrations() -> Vec<mooring_provider::Registration> {
-    vec![mooring_provider_mock::register()]
+    vec![
+        mooring_provider_aliyun::register(),
+        mooring_provider_aliyun::register_apsara(),
+        mooring_provider_mock::register(),
+        mooring_provider_onprem::register(),
+    ]
 }

@@ -107,6 +107,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         cluster: Cluster,
     },
+    /// Play a cloud, for tests without an account.
+    Simulate {
+        #[command(subcommand)]
+        cloud: super::simulate::Cloud,
+    },
     /// Print the CustomResourceDefinitions.
     Crds {
         /// Write them, and what belongs to them, into this directory instead.

@@ -5,6 +5,7 @@ mod cluster;
 mod output;
 mod progress;
 mod run;
+mod simulate;
 
 use std::{
     ffi::OsString,
@@ -36,6 +37,8 @@ enum Error {
     Local(#[from] local::Error),
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
+    #[error("the simulator cannot serve: is its port taken, or its state file not its own?")]
+    Simulator(#[source] io::Error),
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
     #[error(transparent)]
@@ -123,7 +126,17 @@ async fn command(command: Command) -> Result<bool, Error> {
             let documents = Documents::read(&files.files)?.judged()?;
             let front = Front::look(State::at(&place.state)).await?;
             let plan = local::plan(&front, &documents, environment.environment.as_deref()).await?;
-            answer(&plan, &place)
+            answer(&plan, &place)?;
+            match plan.refused() {
+                0 => Ok(true),
+                refused => {
+                    let (all, environment) = (plan.resources.len(), &plan.environment);
+                    let message = format!(
+                        "{refused} of {all} cannot be had in Environment `{environment}`, for the reasons in the plan"
+                    );
+                    Err(local::Error::input(message).into())
+                }
+            }
         }
         Command::Ls { cluster, place, .. } if cluster.is_meant() => answer(&cluster::list(&cluster).await?, &place),
         Command::Ls { files, place, .. } => {
@@ -171,6 +184,10 @@ async fn command(command: Command) -> Result<bool, Error> {
             cluster::uninstall(&cluster, &namespace, &|message| eprintln!("{message}")).await?;
             say("Mooring is no longer in the cluster")
         }
+        Command::Simulate { cloud } => {
+            simulate::run(cloud).await.map_err(Error::Simulator)?;
+            Ok(true)
+        }
         Command::Crds { write: Some(directory) } => {
             crate::api::write_crds(&directory)?;
             say(&format!("written to {}", directory.display()))
@@ -193,7 +210,7 @@ async fn up(files: Vec<PathBuf>, environment: Option<String>, place: Place) -> R
     let documents = Documents::read(&files)?.judged()?;
     let teller = Teller::new();
     // Bad input is told before the state directory is made.
-    local::plan(
+    local::judge(
         &Front::look(State::at(&place.state)).await?,
         &documents,
         environment.as_deref(),

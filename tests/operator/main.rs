@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alibaba;
 mod application;
+mod backends;
 mod binding;
 mod chaos;
 mod cli;

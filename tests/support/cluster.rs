@@ -131,6 +131,7 @@ impl Cluster {
             ledger: format!("sqlite:{}", self.directory.path().join("ledger.db").display()),
             cluster: Some("test".into()),
             poll: Duration::from_secs(2),
+            inventory: Duration::from_secs(1),
             ..Options::default()
         };
         change(&mut options);
@@ -268,8 +269,14 @@ impl Operator {
         let (shutdown, metrics) = (CancellationToken::new(), Metrics::default());
         let (token, counted) = (shutdown.clone(), metrics.clone());
         let task = runtime.spawn(async move {
-            let providers = vec![mooring_provider_mock::register()];
-            run_until(config(&kubeconfig).await, options, providers, counted, token).await
+            run_until(
+                config(&kubeconfig).await,
+                options,
+                mooring::registrations(),
+                counted,
+                token,
+            )
+            .await
         });
         Self {
             runtime: Some(runtime),

@@ -1,5 +1,7 @@
 //! The Actions that are used, and what for: what a RAM policy has to allow.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use crate::{log, monitor, product::Product, rds, slb, vpc};
@@ -76,13 +78,13 @@ pub fn policy(needs: &[Need]) -> Json {
     let of = actions()
         .into_iter()
         .filter(|action| action.product != Product::Sts && needs.contains(&action.need));
-    let names: Vec<_> = of.map(|action| action.ram()).collect();
+    let names: BTreeSet<_> = of.map(|action| action.ram()).collect();
     json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": names, "Resource": "*"}]})
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, path::Path};
+    use std::path::Path;
 
     use super::*;
     use crate::contract;

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::decorate::decorate;
 use crate::{
     Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Drift, DynAdapter, Error, ErrorKind,
-    ExternalId, Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
+    ExternalId, Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
 };
 
 /// Which side of its effect a call fails on.
@@ -39,15 +39,26 @@ pub struct Faulty {
     inner: Arc<dyn DynAdapter>,
     armed: Mutex<Option<(usize, When)>>,
     hit: AtomicBool,
+    reads: bool,
 }
 
 impl Faulty {
     /// Decorates an adapter. Nothing fails until it is [armed](Faults::arm).
     pub fn new(inner: Arc<dyn DynAdapter>) -> Arc<Self> {
+        Self::failing(inner, true)
+    }
+
+    /// The same, but calls that only look do not fail and are not counted.
+    pub fn sparing_reads(inner: Arc<dyn DynAdapter>) -> Arc<Self> {
+        Self::failing(inner, false)
+    }
+
+    fn failing(inner: Arc<dyn DynAdapter>, reads: bool) -> Arc<Self> {
         Arc::new(Self {
             inner,
             armed: Mutex::new(None),
             hit: AtomicBool::new(false),
+            reads,
         })
     }
 
@@ -68,7 +79,7 @@ impl Faulty {
     }
 
     async fn look(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
-        match self.next() {
+        match self.reads.then(|| self.next()).flatten() {
             Some(_) => claims.iter().map(|_| Err(fault("nobody answered"))).collect(),
             None => self.inner.observe(claims).await,
         }

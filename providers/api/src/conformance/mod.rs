@@ -26,7 +26,7 @@ pub use life::{Life, Wish};
 pub use scenarios::SCENARIOS;
 pub use twice::Twice;
 
-use crate::{DynAdapter, ExternalId, Owner};
+use crate::{Access, DynAdapter, ExternalId, Owner};
 
 /// What is under test, and the provider seen from behind the adapter's back.
 ///
@@ -85,6 +85,17 @@ pub trait Subject: Send + Sync {
     /// Whether one can log in so. Asked only of adapters with accounts.
     async fn login(&self, _id: &ExternalId, _user: &str, _password: &str) -> bool {
         false
+    }
+
+    /// The access of an account that is not the first. What a provider cannot give is refused by its adapter.
+    fn second_access(&self) -> Access {
+        Access::ReadOnly
+    }
+
+    /// Whether calls that only look are failed too. They have no effect that could be lost, and a life of a real
+    /// server for each of them takes long.
+    fn fails_reads(&self) -> bool {
+        true
     }
 
     /// Faults finer than whole calls of the adapter.

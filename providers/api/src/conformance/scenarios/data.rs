@@ -28,7 +28,7 @@ pub(super) async fn accounts(stage: &Stage<'_>) -> Played {
     let mut life = stage.life();
     life.accounts = vec![
         (account("app", Access::Owner, "Kit-first-1"), false),
-        (account("reader", Access::ReadOnly, "Kit-reader-1"), false),
+        (account("reader", stage.subject.second_access(), "Kit-reader-1"), false),
     ];
     life.until(Wish::Present).await.during("making accounts")?;
     let id = id(&life, "making accounts")?;

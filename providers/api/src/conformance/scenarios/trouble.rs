@@ -44,7 +44,10 @@ async fn whole(stage: &Stage<'_>, mut life: Life<'_>) -> Played {
 
 /// Lives a whole life for each of its calls, in which that call fails.
 async fn walk(stage: &Stage<'_>, when: When) -> Played {
-    let faulty = Faulty::new(stage.adapter());
+    let faulty = match stage.subject.fails_reads() {
+        true => Faulty::new(stage.adapter()),
+        false => Faulty::sparing_reads(stage.adapter()),
+    };
     let mut sources: Vec<Arc<dyn Faults>> = vec![faulty.clone()];
     sources.extend(stage.subject.faults());
     for faults in sources {

@@ -1,0 +1,147 @@
+//! One real OpenStack for all tests of this process: one that `MOORING_TEST_OPENSTACK` names, else one that
+//! `tests/openstack/up` starts and that ends with the process.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use mooring_provider_http::{Answer, Client, HttpConfig, Method, Request, Url};
+use serde_json::{Value as Json, json};
+
+/// A cloud, and who may do what in it.
+pub(crate) struct Lab {
+    pub(crate) cloud: Json,
+    http: Client,
+    /// It ends when its stdin closes, which it does with this process.
+    _keeper: Option<Child>,
+}
+
+/// The cloud; started when it is first asked for.
+pub(crate) fn lab() -> &'static Lab {
+    static LAB: OnceLock<Lab> = OnceLock::new();
+    LAB.get_or_init(|| {
+        let (path, keeper) = match std::env::var("MOORING_TEST_OPENSTACK") {
+            Ok(path) => (path, None),
+            Err(_) => start(),
+        };
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let config = HttpConfig {
+            timeout: "60s".parse().expect("a time"),
+            ..HttpConfig::default()
+        };
+        Lab {
+            cloud: serde_json::from_str(&text).expect("the lab writes JSON"),
+            http: Client::new(&config).expect("a client"),
+            _keeper: keeper,
+        }
+    })
+}
+
+fn start() -> (String, Option<Child>) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/openstack/up");
+    let dir = std::env::temp_dir().join(format!("mooring-openstack-{}", std::process::id()));
+    let mut child = Command::new(&script)
+        .arg("--dir")
+        .arg(&dir)
+        .arg("--wait")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", script.display()));
+    let mut path = String::new();
+    let stdout = child.stdout.take().expect("it is piped");
+    BufReader::new(stdout)
+        .read_line(&mut path)
+        .expect("it says where the cloud is");
+    assert!(
+        path.ends_with(".json\n"),
+        "the OpenStack of the tests does not start; {} says why and what to install, or set \
+         MOORING_TEST_OPENSTACK=path/to/cloud.json of a running one",
+        script.display()
+    );
+    (path.trim().to_owned(), Some(child))
+}
+
+impl Lab {
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.cloud[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("the lab says no {name}"))
+    }
+
+    pub(crate) fn endpoint(&self, service: &str) -> &str {
+        self.cloud["endpoints"][service].as_str().expect("an endpoint")
+    }
+
+    /// Sends a request as somebody. What is no success panics, unless it is a 404: that is `None`.
+    pub(crate) async fn send(&self, token: &str, method: &str, url: &str, body: Option<Json>) -> Option<Json> {
+        let answer = self.answer(token, method, url, body.clone()).await;
+        if answer.status.as_u16() == 404 {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(
+            answer.status.is_success(),
+            "{method} {url} {body:?}: {} {text}",
+            answer.status
+        );
+        Some(serde_json::from_str(&text).unwrap_or(Json::Null))
+    }
+
+    pub(crate) async fn answer(&self, token: &str, method: &str, url: &str, body: Option<Json>) -> Answer {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let mut request = Request::new(method, Url::parse(url).expect("an address"));
+        request.header("x-auth-token", token, true).expect("a header");
+        if let Some(body) = body {
+            request
+                .header("content-type", "application/json", false)
+                .expect("a header");
+            request.body = body.to_string().into();
+        }
+        // A server may end an idle connection in the moment in which it is used again.
+        match self.http.send("test", request.clone()).await {
+            Ok(answer) => answer,
+            Err(_) => self.http.send("test", request).await.expect("an answer"),
+        }
+    }
+
+    /// Logs a user in for a project, given by id.
+    pub(crate) async fn login(&self, user: &str, password: &str, project: Json) -> String {
+        let body = json!({"auth": {
+            "identity": {"methods": ["password"], "password": {
+                "user": {"name": user, "domain": {"id": "default"}, "password": password},
+            }},
+            "scope": {"project": project},
+        }});
+        let url = format!("{}/auth/tokens", self.get("authUrl"));
+        // Keystone may take a moment to see a role that it has just given.
+        for _ in 0..100 {
+            let answer = self.answer("none", "POST", &url, Some(body.clone())).await;
+            if let Some(token) = answer.header("x-subject-token") {
+                return token.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("{user} cannot log in");
+    }
+
+    /// Somebody who may do everything.
+    pub(crate) async fn admin(&self) -> String {
+        let project = json!({"name": "admin", "domain": {"id": "default"}});
+        self.login("admin", self.get("adminPassword"), project).await
+    }
+}
+
+/// A range of loopback addresses that no other test of this process, and hardly one of another, uses.
+pub(crate) fn range() -> String {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let process = 16 + std::process::id() % 230;
+    format!("127.{process}.{}.0/24", NEXT.fetch_add(1, Ordering::SeqCst))
+}
