@@ -96,11 +96,9 @@ pub(crate) fn changed(kind: Kind) -> Json {
             spec["backupRetention"] = json!("14d");
         }
         Kind::Slb => {
-            spec["listeners"] = json!([listener(81, "http", 8080), listener(82, "http", 8081)]);
+            spec["listeners"] = json!([listener(81, "http", 8081)]);
             spec["allowFrom"] = json!(["10.9.0.0/16"]);
-            spec["backends"] = json!([
-                {"address": NODE, "targetPort": 8080, "port": 30080}, {"address": POD, "targetPort": 8081, "port": 8081},
-            ]);
+            spec["backends"] = json!([{"address": NODE, "targetPort": 8081, "port": 30081}]);
         }
         Kind::Log => {
             spec["retention"] = json!("60d");
