@@ -3,8 +3,6 @@
 //! Of the writes only the create has a client token. The others find what exists already by looking first, and take
 //! "it exists" for done: the next look tells whether it is as it should be.
 
-use std::collections::BTreeMap;
-
 use mooring_provider::{
     Claim, Created, Error, ErrorKind, ExternalId, Receipt, Result,
     spec::{Listener, Protocol, Scheme, Slb},
@@ -15,6 +13,7 @@ use serde_json::json;
 use super::{
     clb::GROUP,
     plan::{self, Step, path},
+    reach::resolve,
     state::{Server, State},
     validate::SlbConfig,
 };
@@ -239,101 +238,6 @@ fn backends(servers: &[Server]) -> serde_json::Value {
                 backend["ServerIp"] = server.address.as_str().into();
             }
             backend
-        })
-        .collect()
-}
-
-#[derive(Deserialize)]
-struct Interfaces {
-    #[serde(rename = "NetworkInterfaceSets")]
-    sets: InterfaceSets,
-}
-
-#[derive(Deserialize)]
-struct InterfaceSets {
-    #[serde(rename = "NetworkInterfaceSet", default)]
-    list: Vec<Interface>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Interface {
-    network_interface_id: String,
-    #[serde(default)]
-    instance_id: String,
-    #[serde(default, rename = "Type")]
-    kind: String,
-    #[serde(default)]
-    private_ip_address: String,
-    #[serde(default)]
-    private_ip_sets: Addresses,
-}
-
-#[derive(Default, Deserialize)]
-struct Addresses {
-    #[serde(rename = "PrivateIpSet", default)]
-    list: Vec<Address>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Address {
-    #[serde(default)]
-    private_ip_address: String,
-}
-
-/// This product takes no addresses: it is told the server, or the network interface of a pod, that has one in the
-/// network of the balancer. An address without one cannot be reached, which is said as an error of this kind.
-pub(super) async fn resolve(
-    api: &Api,
-    operation: &'static str,
-    vpc: &str,
-    servers: &[(String, u16)],
-    missing: ErrorKind,
-) -> Result<Vec<Server>> {
-    let mut known: BTreeMap<String, (String, &str)> = BTreeMap::new();
-    let mut addresses: Vec<_> = servers.iter().map(|(address, _)| address.clone()).collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    for addresses in addresses.chunks(SERVERS) {
-        let params = Params::new()
-            .set("VpcId", vpc)
-            .list("PrivateIpAddress", addresses)
-            .set("MaxResults", 100);
-        let call = Call::read(Product::Ecs, "DescribeNetworkInterfaces", operation, params);
-        for interface in api.rpc::<Interfaces>(call).await?.value.sets.list {
-            let of_server = interface.kind.eq_ignore_ascii_case("primary") && !interface.instance_id.is_empty();
-            let own = interface.private_ip_address.clone();
-            let all = interface
-                .private_ip_sets
-                .list
-                .into_iter()
-                .map(|address| address.private_ip_address);
-            for address in all.chain([own.clone()]).filter(|address| !address.is_empty()) {
-                let is = match of_server && address == own {
-                    true => (interface.instance_id.clone(), "ecs"),
-                    false => (interface.network_interface_id.clone(), "eni"),
-                };
-                known.insert(address, is);
-            }
-        }
-    }
-    servers
-        .iter()
-        .map(|(address, port)| {
-            let (id, kind) = known.get(address).ok_or_else(|| {
-                let message = format!(
-                    "backends.address: `{address}` belongs to no network interface of {vpc}; a balancer reaches only \
-                     what is in its own VPC, so environment and backends have to name the same one"
-                );
-                Error::new(missing, operation, message)
-            })?;
-            Ok(Server {
-                address: address.clone(),
-                port: *port,
-                id: id.clone(),
-                kind: (*kind).to_owned(),
-            })
         })
         .collect()
 }

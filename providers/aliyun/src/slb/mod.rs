@@ -16,28 +16,27 @@ mod nlb;
 mod nlb_act;
 mod observe;
 mod plan;
+mod reach;
 mod state;
 #[cfg(test)]
 mod tests;
 mod validate;
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mooring_provider::{
     Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Owned, Owner, Phase,
     Receipt, Result, Sighting, spec, tag,
 };
-use serde::Deserialize;
 
 use state::{Kind, State};
 pub use validate::SlbConfig;
 
 use crate::{
     actions::{Need, Used},
-    api::{Api, Call},
+    api::Api,
     marks::{self, Tags},
-    params::Params,
     place,
     product::Product,
 };
@@ -129,88 +128,6 @@ impl Slb {
             Kind::Nlb | Kind::Clb => clb_act::delete(&self.api, state).await,
         }
     }
-
-    /// Backends in another network would be taken, and never be reached.
-    async fn check_backends(&self, kind: Kind, spec: &spec::Slb, vpc: &str) -> Result<()> {
-        let servers: Vec<_> = spec
-            .backends
-            .iter()
-            .flatten()
-            .map(|backend| (backend.address.clone(), backend.port))
-            .collect();
-        if servers.is_empty() {
-            return Ok(());
-        }
-        if kind == Kind::Clb {
-            return clb_act::resolve(&self.api, "slb.create", vpc, &servers, ErrorKind::InvalidSpec)
-                .await
-                .map(drop);
-        }
-        let params = Params::new().set("VpcId", vpc);
-        let call = Call::read(Product::Vpc, "DescribeVpcs", "slb.create", params);
-        let answer: Vpcs = self.api.rpc(call).await?.value;
-        let ranges: Vec<_> = answer
-            .vpcs
-            .list
-            .into_iter()
-            .filter(|found| found.id == vpc)
-            .flat_map(Vpc::ranges)
-            .collect();
-        let outside = servers
-            .iter()
-            .find(|(address, _)| !ranges.iter().any(|range| contains(range, address)));
-        outside.map_or(Ok(()), |(address, _)| {
-            let message = format!(
-                "backends.address: `{address}` is not in {vpc} ({}); a balancer reaches only what is in its own VPC, so \
-                 environment and backends have to name the same one",
-                ranges.join(", ")
-            );
-            Err(Error::new(ErrorKind::InvalidSpec, "slb.create", message))
-        })
-    }
-}
-
-#[derive(Deserialize)]
-struct Vpcs {
-    #[serde(rename = "Vpcs")]
-    vpcs: VpcList,
-}
-
-#[derive(Deserialize)]
-struct VpcList {
-    #[serde(rename = "Vpc", default)]
-    list: Vec<Vpc>,
-}
-
-#[derive(Deserialize)]
-struct Vpc {
-    #[serde(rename = "VpcId")]
-    id: String,
-    #[serde(rename = "CidrBlock", default)]
-    cidr: String,
-    #[serde(rename = "SecondaryCidrBlocks", default)]
-    secondary: Secondary,
-}
-
-#[derive(Default, Deserialize)]
-struct Secondary {
-    #[serde(rename = "SecondaryCidrBlock", default)]
-    list: Vec<String>,
-}
-
-impl Vpc {
-    fn ranges(self) -> impl Iterator<Item = String> {
-        std::iter::once(self.cidr).chain(self.secondary.list)
-    }
-}
-
-fn contains(range: &str, address: &str) -> bool {
-    let parsed = range.split_once('/').and_then(|(base, length)| {
-        let (base, address): (Ipv4Addr, Ipv4Addr) = (base.parse().ok()?, address.parse().ok()?);
-        let mask = u32::MAX.checked_shl(32 - length.parse::<u32>().ok().filter(|length| *length <= 32)?);
-        Some((u32::from(base), u32::from(address), mask.unwrap_or(0)))
-    });
-    parsed.is_some_and(|(base, address, mask)| base & mask == address & mask)
 }
 
 #[async_trait]
@@ -267,7 +184,7 @@ impl Adapter for Slb {
     async fn create(&self, claim: &Claim, spec: &spec::Slb) -> Result<Created> {
         let kind = validate::check(self.api.flavour(), spec)?;
         let place = place::find(&self.api, "slb.create", &spec.network).await?;
-        self.check_backends(kind, spec, &place.vpc).await?;
+        reach::check(&self.api, kind, spec, &place.vpc).await?;
         match kind {
             Kind::Nlb => nlb_act::create(&self.api, claim, spec, &place).await,
             Kind::Clb => clb_act::create(&self.api, &self.config, claim, spec, &place).await,

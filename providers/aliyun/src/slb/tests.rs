@@ -191,6 +191,6 @@ fn an_address_is_in_a_range_or_not() {
         ("10.8.0.6/32", "10.8.0.7", false),
         ("nonsense", "10.8.0.7", false),
     ] {
-        assert_eq!(super::contains(range, address), inside, "{range} {address}");
+        assert_eq!(super::reach::contains(range, address), inside, "{range} {address}");
     }
 }
