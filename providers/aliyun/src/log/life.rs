@@ -154,7 +154,7 @@ pub(super) async fn delete(sls: Sls<'_>, claim: &Claim, state: &State) -> Result
             sls.delete_config(project, config).await?;
         }
     } else {
-        sls.untag(Of::Project(project), &[own.clone()]).await?;
+        sls.untag(Of::Project(project), std::slice::from_ref(&own)).await?;
     }
     let done = sls.delete_store(project, store).await?;
     if is_last().await? {

@@ -116,9 +116,8 @@ pub(super) const fn character_set(engine: Engine) -> &'static str {
 /// What the API calls an access; `None` where it has no such privilege.
 pub(super) const fn privilege(engine: Engine, access: Access) -> Option<&'static str> {
     match (engine, access) {
-        (Engine::Mysql | Engine::Mariadb, Access::Owner) => Some("ReadWrite"),
+        (Engine::Mysql | Engine::Mariadb, Access::Owner) | (Engine::Sqlserver, Access::ReadWrite) => Some("ReadWrite"),
         (Engine::Mysql | Engine::Mariadb, Access::ReadWrite) => Some("DMLOnly"),
-        (Engine::Sqlserver, Access::ReadWrite) => Some("ReadWrite"),
         (Engine::Postgresql | Engine::Sqlserver, Access::Owner) => Some("DBOwner"),
         (Engine::Mysql | Engine::Mariadb | Engine::Sqlserver, Access::ReadOnly) => Some("ReadOnly"),
         _ => None,

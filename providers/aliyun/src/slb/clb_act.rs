@@ -52,9 +52,16 @@ fn exists_is_done(done: Result<Receipt>) -> Result<Receipt> {
     }
 }
 
+/// Of listeners and groups this API says only in words that they are not there.
 fn gone_is_done(done: Result<Receipt>) -> Result<Receipt> {
+    let in_words = |error: &Error| {
+        error.code().is_some_and(|code| code.starts_with("InvalidParameter"))
+            && ["VServerGroupId does not exist", "specified resource does not exist"]
+                .iter()
+                .any(|words| error.message().contains(words))
+    };
     match done {
-        Err(error) if is_not_found(Product::Slb, &error) => Ok(Receipt::default()),
+        Err(error) if is_not_found(Product::Slb, &error) || in_words(&error) => Ok(Receipt::default()),
         done => done,
     }
 }
@@ -154,7 +161,7 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
         Step::DropListener { port, protocol, .. } => drop_listener(api, UPDATE, state, port, &protocol).await,
         Step::DropGroup { id } => {
             let params = Params::new().set("VServerGroupId", id);
-            again(api, "DeleteVServerGroup", UPDATE, params).await
+            gone_is_done(again(api, "DeleteVServerGroup", UPDATE, params).await)
         }
         Step::MakeList => {
             let params = Params::new()
