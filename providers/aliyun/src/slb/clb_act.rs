@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     clb::GROUP,
-    plan::{Step, path},
+    plan::{self, Step, path},
     state::{Server, State},
     validate::SlbConfig,
 };
@@ -112,8 +112,12 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
     let of = || Params::new().set("LoadBalancerId", &state.id);
     match step {
         Step::MakeGroup { target, .. } => {
+            let servers: Vec<_> = plan::backends(spec, target).into_iter().take(SERVERS).collect();
+            let vpc = spec.network.id.as_deref().unwrap_or_default();
+            let resolved = resolve(api, UPDATE, vpc, &servers, ErrorKind::Busy).await?;
             let params = of()
                 .set("VServerGroupName", format!("{GROUP}{target}"))
+                .json("BackendServers", &backends(&resolved))
                 .tags(&marks::of_owner(&claim.owner));
             write(api, "CreateVServerGroup", UPDATE, params).await
         }
@@ -140,7 +144,9 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
                 Protocol::Tcp => "CreateLoadBalancerTCPListener",
                 Protocol::Udp => "CreateLoadBalancerUDPListener",
             };
-            exists_is_done(write(api, action, UPDATE, params).await)
+            exists_is_done(write(api, action, UPDATE, params).await)?;
+            // It is made stopped. Where this fails, the next step starts it.
+            start(api, of(), listener.port, listener.protocol.as_str()).await
         }
         Step::SetListener { listener, group, list } => {
             let action = match listener.protocol {
@@ -152,12 +158,7 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
             let params = listener_params(of(), &listener, &group, list.as_deref()).set("VServerGroup", "on");
             again(api, action, UPDATE, params).await
         }
-        Step::StartListener { port, protocol, .. } => {
-            let params = of()
-                .set("ListenerPort", port)
-                .set("ListenerProtocol", protocol.to_ascii_lowercase());
-            again(api, "StartLoadBalancerListener", UPDATE, params).await
-        }
+        Step::StartListener { port, protocol, .. } => start(api, of(), port, &protocol.to_ascii_lowercase()).await,
         Step::DropListener { port, protocol, .. } => drop_listener(api, UPDATE, state, port, &protocol).await,
         Step::DropGroup { id } => {
             let params = Params::new().set("VServerGroupId", id);
@@ -172,6 +173,11 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
         }
         Step::FillList { id, add, remove } => fill(api, &id, &add, &remove).await,
     }
+}
+
+async fn start(api: &Api, of: Params, port: u16, protocol: &str) -> Result<Receipt> {
+    let params = of.set("ListenerPort", port).set("ListenerProtocol", protocol);
+    again(api, "StartLoadBalancerListener", UPDATE, params).await
 }
 
 /// What a listener is, whether it is made or set.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mooring_provider::{
     Change, Difference,
-    spec::{Listener, Protocol, Slb},
+    spec::{Backend, Listener, Protocol, Slb},
 };
 
 use super::state::{Group, Kind, Server, State};
@@ -107,16 +107,12 @@ fn shown(listener: &Listener) -> String {
 /// The next step, if one is needed. An access list that is no longer in force stays until the balancer goes, for the
 /// next time somebody is to be kept out. Where the cluster's cloud controller manages the listeners, none ever is.
 pub(super) fn next(spec: &Slb, state: &State) -> Option<Step> {
-    let backends = spec.backends.as_ref()?;
+    spec.backends.as_ref()?;
     let is_udp = |protocol: Protocol| state.kind == Kind::Nlb && protocol == Protocol::Udp;
     let mut needed: BTreeMap<(bool, u16), BTreeSet<(String, u16)>> = BTreeMap::new();
     for listener in &spec.listeners {
-        let servers = backends
-            .iter()
-            .filter(|backend| backend.target_port == listener.target_port)
-            .map(|backend| (backend.address.clone(), backend.port));
         let group = (is_udp(listener.protocol), listener.target_port);
-        needed.entry(group).or_default().extend(servers);
+        needed.insert(group, backends(spec, listener.target_port));
     }
     let group_of = |listener: &Listener| {
         let wanted = (is_udp(listener.protocol), listener.target_port);
@@ -192,6 +188,13 @@ pub(super) fn next(spec: &Slb, state: &State) -> Option<Step> {
         return Some(Step::DropGroup { id: group.id.clone() });
     }
     None
+}
+
+/// The backends of a target port, address and port.
+pub(super) fn backends(spec: &Slb, target: u16) -> BTreeSet<(String, u16)> {
+    let of = |backend: &&Backend| backend.target_port == target;
+    let servers = spec.backends.iter().flatten().filter(of);
+    servers.map(|backend| (backend.address.clone(), backend.port)).collect()
 }
 
 /// Of two groups for one port, which a lost answer can leave behind, it is always the same that is used.

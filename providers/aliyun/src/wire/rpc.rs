@@ -108,7 +108,7 @@ impl Wire {
             Error::new(ErrorKind::Unsupported, call.operation, message)
         };
         // Only the public products are in the contract; what Apsara Stack has of its own takes everything in the query.
-        if matches!(call.product, Product::Ascm | Product::SlsProjects) {
+        if matches!(call.product, Product::Ascm | Product::SlsProjects) || call.action == "CreateLoadBalancerPro" {
             return Ok((call.params.pairs().to_vec(), Vec::new()));
         }
         let action = contract::action(call.product, call.action)

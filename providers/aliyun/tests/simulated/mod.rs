@@ -19,7 +19,7 @@ use mooring_provider::{
     conformance::{self, Faults, Subject, When},
     tag,
 };
-use mooring_provider_aliyun::register;
+use mooring_provider_aliyun::{register, register_apsara};
 use mooring_simulator_aliyun::{
     ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT, Denial, Fault, Handle, Kind as Thing, Options, Resource, SHARED_VPC,
     SHARED_VSWITCHES, Simulator,
@@ -33,16 +33,20 @@ pub(crate) async fn cloud(change: impl FnOnce(&mut Options)) -> Arc<Handle> {
     Arc::new(Simulator::start(options).await.expect("a free port"))
 }
 
+/// The Secret of the account.
+fn credentials() -> Credentials {
+    [("accessKeyId", ACCESS_KEY_ID), ("accessKeySecret", ACCESS_KEY_SECRET)]
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .into()
+}
+
 /// An account of the cloud. `more` is added to its configuration.
 pub(crate) fn provider(cloud: &Handle, more: &Json) -> Arc<dyn Provider> {
     let mut config = json!({"region": "cn-hangzhou", "endpoints": {"default": cloud.url()}});
     for (name, value) in more.as_object().into_iter().flatten() {
         config[name] = value.clone();
     }
-    let credentials: Credentials = [("accessKeyId", ACCESS_KEY_ID), ("accessKeySecret", ACCESS_KEY_SECRET)]
-        .map(|(name, value)| (name.to_owned(), value.into()))
-        .into();
-    (register().connect)(&config, credentials).expect("the configuration is good")
+    (register().connect)(&config, credentials()).expect("the configuration is good")
 }
 
 /// A spec that can be carried out.
@@ -92,11 +96,9 @@ pub(crate) fn changed(kind: Kind) -> Json {
             spec["backupRetention"] = json!("14d");
         }
         Kind::Slb => {
-            spec["listeners"] = json!([listener(81, "http", 8080), listener(82, "http", 8081)]);
+            spec["listeners"] = json!([listener(81, "http", 8081)]);
             spec["allowFrom"] = json!(["10.9.0.0/16"]);
-            spec["backends"] = json!([
-                {"address": NODE, "targetPort": 8080, "port": 30080}, {"address": POD, "targetPort": 8081, "port": 8081},
-            ]);
+            spec["backends"] = json!([{"address": NODE, "targetPort": 8081, "port": 30081}]);
         }
         Kind::Log => {
             spec["retention"] = json!("60d");
@@ -155,6 +157,22 @@ impl Simulated {
     pub(crate) fn new(cloud: Arc<Handle>, kind: Kind, config: Json) -> Self {
         found(&cloud);
         let adapter = provider(&cloud, &config).adapter(kind).expect("the kind is served");
+        Self::over(cloud, kind, adapter)
+    }
+
+    /// The same over an Apsara Stack.
+    pub(crate) fn stack(cloud: Arc<Handle>, kind: Kind) -> Self {
+        found(&cloud);
+        let config = json!({
+            "region": "cn-hangzhou", "resourceGroup": "11", "endpoints": {"default": cloud.url()},
+            "log": {"machineGroup": "k8s-group-c1"},
+        });
+        let provider = (register_apsara().connect)(&config, credentials()).expect("the configuration is good");
+        let adapter = provider.adapter(kind).expect("the kind is served");
+        Self::over(cloud, kind, adapter)
+    }
+
+    fn over(cloud: Arc<Handle>, kind: Kind, adapter: Arc<dyn DynAdapter>) -> Self {
         Self {
             cloud,
             kind,
