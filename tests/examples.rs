@@ -34,6 +34,19 @@ fn documents() -> Vec<(String, Json)> {
         .collect()
 }
 
+/// The Secrets of the examples, which say what entries a provider reads.
+fn secrets() -> BTreeMap<String, mooring_provider::Credentials> {
+    let secrets = documents().into_iter().filter(|(_, document)| document["kind"] == "Secret");
+    secrets
+        .map(|(_, document)| {
+            let entries = document["stringData"].as_object().expect("entries").iter();
+            let entries = entries.map(|(name, value)| (name.clone(), value.as_str().expect("a text").to_owned().into()));
+            let name = document["metadata"]["name"].as_str().expect("a name");
+            (name.to_owned(), entries.collect())
+        })
+        .collect()
+}
+
 fn read_application(document: Json) -> Declared {
     let application: Application = serde_json::from_value(document).expect("an Application");
     let namespace = application.metadata.namespace.as_deref().unwrap_or("default");
@@ -47,8 +60,12 @@ fn read_application(document: Json) -> Declared {
 #[test]
 fn every_example_says_what_it_means() {
     let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
+    let secrets = secrets();
     for (name, document) in documents() {
         let kind = document["kind"].as_str().expect("a kind").to_owned();
+        if kind == "Secret" {
+            continue;
+        }
         assert_eq!(
             check_document(&kind, &document["spec"]).unwrap_or_default(),
             [],
@@ -66,7 +83,13 @@ fn every_example_says_what_it_means() {
             }
             "ProviderConfig" => {
                 let config: ProviderConfig = serde_json::from_value(document).expect("a ProviderConfig");
-                assert!(config.spec.provider().is_some(), "{name}");
+                let (provider, spec) = config.spec.provider().expect("a provider");
+                let credentials = config.spec.credentials.map(|reference| reference.secret_ref.name);
+                let credentials = credentials.map(|secret| secrets[&secret].clone()).unwrap_or_default();
+                let all = mooring::registrations();
+                let registration = all.iter().find(|known| known.name == provider).expect("it is in the build");
+                let connected = (registration.connect)(&Json::Object(spec.0.clone()), credentials);
+                assert!(connected.is_ok(), "{name}: {connected:?}");
             }
             other => panic!("{name}: nobody checks a {other}"),
         }
@@ -104,4 +127,25 @@ fn the_shop_has_all_five_kinds() {
             .network
             .is_some_and(|network| network.dedicated.allow)
     );
+}
+
+/// What a RAM user needs at Alibaba Cloud, apart by what for. With `MOORING_WRITE_POLICIES=1` it writes them.
+#[test]
+fn the_ram_policies_allow_what_is_used_and_no_more() {
+    use mooring_provider_aliyun::{Need, policy};
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/aliyun");
+    for (name, needs) in [
+        ("ram-policy-read.json", &[Need::Read][..]),
+        ("ram-policy-create.json", &[Need::Create, Need::Both]),
+        ("ram-policy-destroy.json", &[Need::Destroy, Need::Both]),
+    ] {
+        let wanted = format!("{:#}\n", policy(needs));
+        let path = directory.join(name);
+        if std::env::var_os("MOORING_WRITE_POLICIES").is_some() {
+            std::fs::create_dir_all(&directory).expect("deploy/aliyun can be made");
+            std::fs::write(&path, &wanted).expect("it can be written");
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(found, wanted, "deploy/aliyun/{name} is stale; MOORING_WRITE_POLICIES=1 writes it");
+    }
 }

@@ -149,6 +149,14 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+impl Settings {
+    /// How a balancer reaches pods.
+    pub fn backends(&self) -> Backends {
+        let network = self.network.as_ref();
+        network.and_then(|network| network.backends).unwrap_or_default()
+    }
+}
+
 /// What differs by region or cluster.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

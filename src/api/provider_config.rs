@@ -88,6 +88,14 @@ pub struct ProviderConfigStatus {
     pub region: Option<String>,
 }
 
+impl ProviderConfig {
+    /// The region by which an Environment's settings are told apart: the one that was found, else the one it names.
+    pub fn region(&self) -> Option<String> {
+        let found = self.status.as_ref().and_then(|status| status.region.clone());
+        found.or_else(|| self.spec.region().map(str::to_owned))
+    }
+}
+
 impl ProviderConfigSpec {
     /// The type of provider, and what it is to be told. `None` if there is none.
     pub fn provider(&self) -> Option<(&'static str, &FreeForm)> {

@@ -56,6 +56,10 @@ pub struct CloudResourceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub not_applied: Vec<String>,
+    /// What means something else or less at this provider, and what there is to know beside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub notes: Vec<String>,
     /// What becomes of it when its declaration goes, for when its Environment is gone by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,

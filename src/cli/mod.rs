@@ -126,7 +126,17 @@ async fn command(command: Command) -> Result<bool, Error> {
             let documents = Documents::read(&files.files)?.judged()?;
             let front = Front::look(State::at(&place.state)).await?;
             let plan = local::plan(&front, &documents, environment.environment.as_deref()).await?;
-            answer(&plan, &place)
+            answer(&plan, &place)?;
+            match plan.refused() {
+                0 => Ok(true),
+                refused => {
+                    let (all, environment) = (plan.resources.len(), &plan.environment);
+                    let message = format!(
+                        "{refused} of {all} cannot be had in Environment `{environment}`, for the reasons in the plan"
+                    );
+                    Err(local::Error::input(message).into())
+                }
+            }
         }
         Command::Ls { cluster, place, .. } if cluster.is_meant() => answer(&cluster::list(&cluster).await?, &place),
         Command::Ls { files, place, .. } => {
@@ -200,7 +210,7 @@ async fn up(files: Vec<PathBuf>, environment: Option<String>, place: Place) -> R
     let documents = Documents::read(&files)?.judged()?;
     let teller = Teller::new();
     // Bad input is told before the state directory is made.
-    local::plan(
+    local::judge(
         &Front::look(State::at(&place.state)).await?,
         &documents,
         environment.as_deref(),

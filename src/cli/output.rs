@@ -154,6 +154,9 @@ impl Answer for Plan {
             for option in &planned.not_applied {
                 text.push_str(&format!("           not applied here: {option}\n"));
             }
+            for note in &planned.notes {
+                text.push_str(&format!("           note: {note}\n"));
+            }
         }
         for note in &self.notes {
             text.push_str(&format!("\n{note}"));

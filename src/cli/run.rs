@@ -83,6 +83,7 @@ impl Run {
             listen: Some(listen),
             patience: patience.get(),
             poll: defaults.poll,
+            inventory: defaults.inventory,
             lease: lease.get(),
             concurrency,
         };

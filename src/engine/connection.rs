@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use mooring_provider::{
     Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Credentials, Drift, DynAdapter, Error,
-    ErrorKind, ExternalId, Kind, Owned, Owner, Phase, Provider, Receipt, Registration, Result, Sighting,
+    ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Provider, Receipt, Registration, Result, Sighting,
 };
 use serde_json::Value as Json;
 use tokio::time::Instant;
@@ -354,6 +354,9 @@ macro_rules! decorate {
             }
             fn bindings(&self, claim: &Claim, state: &AnyState) -> Bindings {
                 self.inner.bindings(claim, state)
+            }
+            fn login(&self, identity: &Identity, account: &str) -> String {
+                self.inner.login(identity, account)
             }
             async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
                 let ($self, $claims) = (self, claims);

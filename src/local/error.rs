@@ -77,3 +77,14 @@ fn listed(problems: &[String]) -> String {
 
 /// The result of a command.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error with its causes, each once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

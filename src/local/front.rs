@@ -11,8 +11,7 @@ use serde_json::Value as Json;
 
 use super::{
     documents::{Documents, NAMESPACE},
-    error::{Error, Result},
-    intent::chain,
+    error::{Error, Result, chain},
     state::{Remembered, Secrets, State},
 };
 use crate::{

@@ -1,40 +1,37 @@
 //! What an application wants here: its declarations resolved in its environment, checked whole before anything is
 //! touched.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+mod choose;
+mod uses;
 
-use mooring_provider::{
-    Account, DynAdapter, ExternalId, Key, Kind,
-    spec::{Rds, Selector},
-};
+use std::{collections::BTreeMap, sync::Arc};
+
+use mooring_provider::{DynAdapter, ExternalId, Key, Kind, spec::Selector};
 
 use super::{
     documents::{Declares, Documents},
     drive::Made,
-    error::{Error, Result},
+    error::{Error, Result, chain},
     front::Front,
-    login::{account_name, accounts, existing_login, own_account},
+    login::existing_login,
     state::{Consumer, Fate, Login},
 };
 use crate::{
-    api::{Declares as Trait, EnvironmentSpec, names},
+    api::EnvironmentSpec,
     engine::{
-        Connection, Priority, Want, builtin,
-        declare::{Consumption, Declaration, Target, bind_target},
+        Connection, Priority, Want,
+        declare::Declaration,
         effective::{self, Context, Effective, Output, Server, Unresolved, Usage},
-        new_password,
         problem::{Problem, reason},
     },
     ledger::{Record, Standing},
 };
+use choose::{choose, usage};
 
 /// The name of the cluster, as an override's `when.cluster` has it.
 const CLUSTER: &str = "local";
 /// What stands for an id that is not known yet.
-pub(super) const PENDING: &str = "pending";
+const PENDING: &str = "pending";
 
 /// What an application wants in its environment.
 #[derive(Debug)]
@@ -51,8 +48,20 @@ pub(super) struct Intent {
     pub entries: Vec<Entry>,
     /// Its resources that this environment does without.
     pub skipped: Vec<(Key, Kind)>,
+    /// Its resources that cannot be had here.
+    pub refused: Vec<Refused>,
     /// Who uses what.
     pub consumers: Vec<Consumer>,
+    /// The environment that holds it, if this is another one, which is only looked at.
+    pub held_by: Option<String>,
+}
+
+/// A resource that cannot be had, and all the reasons.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub key: Key,
+    pub kind: Option<Kind>,
+    pub why: Vec<String>,
 }
 
 /// One resource.
@@ -68,6 +77,8 @@ pub(super) struct Entry {
     pub region: Option<String>,
     /// What it comes to, as far as that is known before the others are there.
     pub effective: Effective,
+    /// What means something else or less here, and what there is to know beside.
+    pub notes: Vec<String>,
     /// What must be there first.
     pub after: Vec<Key>,
     /// What the ledger has of its key.
@@ -103,6 +114,23 @@ impl Entry {
 
 /// Reads what an application wants. Everything that is wrong is told at once.
 pub(super) async fn intend(front: &Front, documents: &Documents, wanted: Option<&str>) -> Result<Intent> {
+    let intent = survey(front, documents, wanted, false).await?;
+    if intent.refused.is_empty() {
+        return Ok(intent);
+    }
+    Err(Error::Input(
+        intent.refused.into_iter().flat_map(|refused| refused.why).collect(),
+    ))
+}
+
+/// Reads what an application wants, and what of it cannot be had. Where `compare` is set, an environment that is named
+/// is looked at even if another one holds the application.
+pub(super) async fn survey(
+    front: &Front,
+    documents: &Documents,
+    wanted: Option<&str>,
+    compare: bool,
+) -> Result<Intent> {
     let Some(application) = &documents.application else {
         return Err(Error::input(
             "there is no Application in what was given; add one, or another `-f` with it",
@@ -110,10 +138,13 @@ pub(super) async fn intend(front: &Front, documents: &Documents, wanted: Option<
     };
     front.same_places(documents)?;
     let declared = &application.declared;
-    let records = front
+    let mut records = front
         .records(Some((&declared.namespace, &declared.application)))
         .await?;
-    let environment = choose(front, documents, application, wanted, &records)?;
+    let (environment, held_by) = choose(front, documents, application, wanted, compare, &records)?;
+    if held_by.is_some() {
+        records.clear();
+    }
     let spec = front.environment(&environment, documents).ok_or_else(|| {
         Error::input(format!(
             "Environment `{environment}` is in no document; add it, or another `-f` with it"
@@ -126,9 +157,18 @@ pub(super) async fn intend(front: &Front, documents: &Documents, wanted: Option<
         spec,
         entries: Vec::new(),
         skipped: Vec::new(),
+        refused: Vec::new(),
         consumers: Vec::new(),
+        held_by,
     };
-    let mut problems = Vec::new();
+    let refused = |declaration: &Declaration, problems: Vec<Problem>| Refused {
+        key: declaration.key.clone(),
+        kind: declaration.declares.kind(),
+        why: problems
+            .into_iter()
+            .map(|problem| format!("{}: {problem}", application.place))
+            .collect(),
+    };
     let mut usage = usage(front, &intent).await?;
     for declaration in &declared.resources {
         let Some(kind) = declaration.declares.kind() else {
@@ -138,101 +178,34 @@ pub(super) async fn intend(front: &Front, documents: &Documents, wanted: Option<
             Ok(None) => intent.skipped.push((declaration.key.clone(), kind)),
             Ok(Some(entry)) => {
                 let used = usage.entry(kind).or_default();
-                problems.extend(intent.limit(&entry, *used));
+                if let Some(problem) = intent.limit(&entry, *used) {
+                    intent.refused.push(refused(declaration, vec![problem]));
+                    continue;
+                }
                 used.count += 1;
                 used.storage += entry.effective.storage.map_or(0, mooring_provider::Bytes::get);
                 intent.entries.push(entry);
             }
-            Err(more) => problems.extend(more),
+            Err(problems) => intent.refused.push(refused(declaration, problems)),
         }
     }
     for declaration in &declared.resources {
         match intent.consumer(declaration, &declared.resources) {
             Ok(consumer) => intent.consumers.extend(consumer),
-            Err(problem) => problems.push(problem),
+            Err(problem) => intent.refused.push(refused(declaration, vec![problem])),
         }
     }
-    if problems.is_empty() {
-        return Ok(intent);
-    }
-    Err(Error::Input(
-        problems
-            .into_iter()
-            .map(|problem| format!("{}: {problem}", application.place))
-            .collect(),
-    ))
-}
-
-/// The Environment: the one asked for, else the one that holds something of the application already, else the one it is
-/// labelled with, else the only one or the default one that was given, else the built-in one.
-fn choose(
-    front: &Front,
-    documents: &Documents,
-    application: &Declares,
-    wanted: Option<&str>,
-    records: &[Record],
-) -> Result<String> {
-    let place = &application.place;
-    let holds = |record: &&Record| matches!(record.standing, Standing::Live | Standing::Deleting | Standing::Parked);
-    let pin = records
-        .iter()
-        .filter(holds)
-        .find(|record| !record.environment.is_empty());
-    let asked = wanted.or(application.environment.as_deref());
-    let namespace = documents.namespaces.get(&application.declared.namespace);
-    let labelled = namespace
-        .and_then(|labels| labels.get(names::ENVIRONMENT))
-        .map(String::as_str);
-    if let Some(pin) = pin
-        && asked.or(labelled).is_none_or(|asked| asked == pin.environment)
-    {
-        return Ok(pin.environment.clone());
-    }
-    let mut known: BTreeMap<String, bool> = documents
-        .environments
-        .iter()
-        .map(|(name, (_, default))| (name.clone(), *default))
-        .collect();
-    let only = known.len() == 1;
-    known.values_mut().for_each(|default| *default |= only);
-    let none_given = known.is_empty();
-    known.entry(builtin::NAME.to_owned()).or_insert(none_given);
-    for name in front.remembered.environments.keys() {
-        known.entry(name.clone()).or_insert(false);
-    }
-    let chosen = effective::choose_environment(asked, labelled, &known)
-        .map_err(|problem| Error::input(format!("{place}: {problem}")))?;
-    match pin {
-        Some(pin) => Err(Error::input(format!(
-            "{place}: EnvironmentPinned: `{chosen}`: {} is in Environment `{}`, and the whole application stays there; \
-             take it down first, or name that environment",
-            pin.owner.key, pin.environment
-        ))),
-        None => Ok(chosen),
-    }
-}
-
-/// What the namespace has already, without this application, whose own is counted as it is declared.
-async fn usage(front: &Front, intent: &Intent) -> Result<HashMap<Kind, Usage>> {
-    let mut usage: HashMap<Kind, Usage> = HashMap::new();
-    for record in front.records(None).await? {
-        let key = &record.owner.key;
-        if key.namespace != intent.namespace || key.application == intent.application {
-            continue;
-        }
-        let used = usage.entry(record.kind).or_default();
-        used.count += 1;
-        let storage = record
-            .memory
-            .applied
-            .as_ref()
-            .and_then(|spec| spec.get("storage")?.as_str()?.parse().ok());
-        used.storage += storage.map_or(0, mooring_provider::Bytes::get);
-    }
-    Ok(usage)
+    Ok(intent)
 }
 
 impl Intent {
+    /// Whether it would be there, were it not for what is wrong with it. What an environment does without goes.
+    pub(super) fn declares(&self, key: &Key) -> bool {
+        let entries = self.entries.iter().map(|entry| &entry.declaration.key);
+        let refused = self.refused.iter().map(|refused| &refused.key);
+        entries.chain(refused).any(|known| known == key)
+    }
+
     fn entry(
         &self,
         front: &Front,
@@ -273,6 +246,11 @@ impl Intent {
         adapter
             .validate(&effective.spec)
             .map_err(|error| within(Problem::new(reason::INVALID_SPEC, error.message())))?;
+        let mut notes = effective.notes.clone();
+        if effective.existing.is_none() {
+            let more = adapter.notes(&effective.spec);
+            notes.extend(more.map_err(|error| within(Problem::new(reason::INVALID_SPEC, error.message())))?);
+        }
         let login = existing_login(&effective, documents, &self.namespace).map_err(within)?;
         let entry = Entry {
             declaration: declaration.clone(),
@@ -280,6 +258,7 @@ impl Intent {
             connection,
             region,
             effective,
+            notes,
             after,
             record: record.cloned(),
             login,
@@ -351,16 +330,22 @@ impl Intent {
                 |name| Some(thing.bindings.get(name)?.plain()?.to_owned()),
             )
         };
-        let without = |kind| Output {
+        let plain = |kind, external_id| Output {
             kind,
-            external_id: None,
+            external_id,
             network: None,
         };
-        let skipped = self.skipped.iter().map(|(key, kind)| (key.clone(), without(*kind)));
+        let skipped = self.skipped.iter().map(|(key, kind)| (key.clone(), plain(*kind, None)));
+        // What is wrong with one is told of that one alone.
+        let refused = self.refused.iter().filter_map(|refused| {
+            let pending = Some(ExternalId::new(PENDING));
+            Some((refused.key.clone(), plain(refused.kind?, pending)))
+        });
         self.entries
             .iter()
             .map(|entry| (entry.declaration.key.clone(), output(entry)))
             .chain(skipped)
+            .chain(refused)
             .collect()
     }
 
@@ -385,7 +370,7 @@ impl Intent {
                 namespace: self.namespace.clone(),
                 labels: [component].into(),
             },
-            backends: &[],
+            endpoints: None,
         };
         effective::resolve(declaration, &context).map_err(|unresolved| match unresolved {
             Unresolved::Invalid(problems) => problems,
@@ -438,99 +423,4 @@ impl Intent {
             recreate,
         })
     }
-
-    /// The accounts of a resource: one for each of its users.
-    fn accounts(&self, key: &Key, logins: &BTreeMap<String, Login>) -> Vec<Account> {
-        accounts(&self.consumers, key, logins)
-    }
-
-    fn consumer(&self, declaration: &Declaration, all: &[Declaration]) -> Result<Option<Consumer>, Problem> {
-        let key = &declaration.key;
-        let (target, kind) = match declaration.declares {
-            Trait::Resource(kind) => (key.clone(), kind),
-            Trait::Bind => match bind_target(declaration, all) {
-                Some(Target::Own(target)) => {
-                    let found = all
-                        .iter()
-                        .find(|other| other.key == target)
-                        .and_then(|other| other.declares.kind());
-                    let Some(kind) = found else { return Ok(None) };
-                    (target, kind)
-                }
-                _ => {
-                    let message = "is of another application; without a cluster a bind reaches this application only";
-                    let to = declaration
-                        .properties
-                        .get("to")
-                        .and_then(|to| to.as_str())
-                        .unwrap_or_default();
-                    let problem = Problem::new(reason::TARGET_NOT_FOUND, message).field("to").value(to);
-                    return Err(problem.within(&key.component, &key.name));
-                }
-            },
-        };
-        let entry = self.entries.iter().find(|entry| entry.declaration.key == *key);
-        let consumption = match entry {
-            Some(entry) => entry.effective.consumption.clone(),
-            None => Consumption::of(declaration.declares, Some(kind), &key.name, &declaration.properties),
-        };
-        if !self.entries.iter().any(|entry| entry.declaration.key == target) {
-            return Ok(None);
-        }
-        Ok(Some(Consumer {
-            key: key.clone(),
-            target,
-            kind,
-            access: consumption.access,
-            prefix: consumption.prefix,
-            templates: consumption.templates,
-            inject: consumption.inject,
-        }))
-    }
-
-    /// Makes a login for each use that has none. True if any was made.
-    pub(super) fn make_logins(&self, logins: &mut BTreeMap<String, Login>) -> bool {
-        let mut made = false;
-        for consumer in &self.consumers {
-            let Some(entry) = self
-                .entries
-                .iter()
-                .find(|entry| entry.declaration.key == consumer.target)
-            else {
-                continue;
-            };
-            let has_accounts = entry
-                .connection
-                .adapter(entry.kind, Priority::Create)
-                .is_ok_and(|adapter| adapter.capability().accounts);
-            if !has_accounts || entry.existing().is_some() {
-                continue;
-            }
-            logins.entry(consumer.key.to_string()).or_insert_with(|| {
-                made = true;
-                let own = consumer.key == consumer.target;
-                let database = serde_json::from_value::<Rds>(entry.effective.spec.clone()).map(|rds| rds.database);
-                let username = match database {
-                    Ok(database) if own => account_name(&database),
-                    _ => own_account(&consumer.key),
-                };
-                Login {
-                    username,
-                    password: new_password(),
-                }
-            });
-        }
-        made
-    }
-}
-
-/// An error with its causes, each once.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -9,10 +9,9 @@ use serde::Serialize;
 use super::{
     documents::Documents,
     drive::{self, Ended, How, Progress, Unit},
-    error::{Error, Result},
+    error::{Error, Result, chain},
     files,
     front::Front,
-    intent::chain,
     state::Fate,
 };
 use crate::{

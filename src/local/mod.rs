@@ -21,11 +21,10 @@ mod up;
 mod words;
 
 pub use down::down;
-pub use error::{Error, Result};
+pub use error::{Error, Result, chain};
 pub use front::{Front, application_name};
-pub use intent::chain;
 pub use leave::{Went, due, reap};
-pub use plan::{Action, Plan, Planned, plan};
+pub use plan::{Action, Plan, Planned, judge, plan};
 pub use shown::{Checked, Listed, check, inventory, list};
 pub use state::State;
 pub use up::{Row, Up, up};

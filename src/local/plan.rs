@@ -9,9 +9,9 @@ use serde_json::Value as Json;
 use super::{
     documents::Documents,
     drive::{Made, Thing},
-    error::Result,
+    error::{Result, chain},
     front::Front,
-    intent::{Entry, Intent, chain, intend},
+    intent::{Entry, Intent, Refused, intend, survey},
 };
 use crate::{
     api::{EffectiveValue, NO_PROVIDER, properties::DeletionPolicy},
@@ -33,6 +33,14 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
+impl Plan {
+    /// How many cannot be had.
+    pub fn refused(&self) -> usize {
+        let all = self.resources.iter();
+        all.filter(|planned| planned.action == Action::Refused).count()
+    }
+}
+
 /// What would be done with one resource.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -51,6 +59,24 @@ pub struct Planned {
     pub values: Vec<EffectiveValue>,
     /// Options that are for another provider.
     pub not_applied: Vec<String>,
+    /// What means something else or less at this provider, and what there is to know beside.
+    pub notes: Vec<String>,
+}
+
+impl Planned {
+    /// One of which there is nothing to say but why.
+    fn plain(key: &Key, kind: &'static str, provider: &str, action: Action, why: Vec<String>) -> Self {
+        Self {
+            name: key.object_name(),
+            kind,
+            provider: provider.to_owned(),
+            action,
+            why,
+            values: Vec::new(),
+            not_applied: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// What would be done.
@@ -73,6 +99,8 @@ pub enum Action {
     Blocked,
     /// The environment does without it.
     Skip,
+    /// It cannot be had as declared; `up` refuses the whole application.
+    Refused,
 }
 
 impl Action {
@@ -87,13 +115,14 @@ impl Action {
             Self::Keep => "keep",
             Self::Blocked => "blocked",
             Self::Skip => "skip",
+            Self::Refused => "refused",
         }
     }
 }
 
-/// Makes the plan.
+/// Makes the plan: in the environment that is named, though another one may hold the application, else in its own.
 pub async fn plan(front: &Front, documents: &Documents, environment: Option<&str>) -> Result<Plan> {
-    let intent = intend(front, documents, environment).await?;
+    let intent = survey(front, documents, environment, true).await?;
     let mut resources = Vec::new();
     let mut made = Made::new();
     for (index, entry) in intent.entries.iter().enumerate() {
@@ -106,29 +135,32 @@ pub async fn plan(front: &Front, documents: &Documents, environment: Option<&str
             why,
             values: entry.effective.values.clone(),
             not_applied: entry.effective.not_applied.clone(),
+            notes: entry.notes.clone(),
         });
     }
     for (key, kind) in &intent.skipped {
-        resources.push(Planned {
-            name: key.object_name(),
-            kind: kind.as_str(),
-            provider: NO_PROVIDER.to_owned(),
-            action: Action::Skip,
-            why: vec![format!("Environment `{}` does without {kind}", intent.environment)],
-            values: Vec::new(),
-            not_applied: Vec::new(),
-        });
+        let why = format!("Environment `{}` does without {kind}", intent.environment);
+        resources.push(Planned::plain(key, kind.as_str(), NO_PROVIDER, Action::Skip, vec![why]));
     }
-    for record in front.records(Some((&intent.namespace, &intent.application))).await? {
-        let declared = intent
-            .entries
-            .iter()
-            .any(|entry| entry.declaration.key == record.owner.key);
-        if !declared && matches!(record.standing, Standing::Live | Standing::Deleting) {
-            resources.push(leaves(front, &record));
-        }
+    for Refused { key, kind, why } in &intent.refused {
+        let kind = kind.map_or("bind", |kind| kind.as_str());
+        resources.push(Planned::plain(key, kind, NO_PROVIDER, Action::Refused, why.clone()));
     }
     let mut notes = documents.notes.clone();
+    match &intent.held_by {
+        Some(holder) => notes.push(format!(
+            "the application is in Environment `{holder}` and stays there; this is what it would come to in `{}`",
+            intent.environment
+        )),
+        None => {
+            for record in front.records(Some((&intent.namespace, &intent.application))).await? {
+                let leaving = matches!(record.standing, Standing::Live | Standing::Deleting);
+                if leaving && !intent.declares(&record.owner.key) {
+                    resources.push(leaves(front, &record));
+                }
+            }
+        }
+    }
     for consumer in intent
         .consumers
         .iter()
@@ -143,6 +175,11 @@ pub async fn plan(front: &Front, documents: &Documents, environment: Option<&str
         resources,
         notes,
     })
+}
+
+/// Refuses an application of which something cannot be had in its environment.
+pub async fn judge(front: &Front, documents: &Documents, environment: Option<&str>) -> Result<()> {
+    intend(front, documents, environment).await.map(drop)
 }
 
 fn name(key: &Key) -> String {
@@ -161,15 +198,14 @@ fn leaves(front: &Front, record: &Record) -> Planned {
         Some((DeletionPolicy::Retain, _)) => "it is left at the provider, on record".to_owned(),
         _ => "its data goes with it".to_owned(),
     };
-    Planned {
-        name: record.owner.key.object_name(),
-        kind: record.kind.as_str(),
-        provider: record.provider.clone(),
-        action: Action::Delete,
-        why: vec![format!("no longer declared; {how}")],
-        values: Vec::new(),
-        not_applied: Vec::new(),
-    }
+    let why = vec![format!("no longer declared; {how}")];
+    Planned::plain(
+        &record.owner.key,
+        record.kind.as_str(),
+        &record.provider,
+        Action::Delete,
+        why,
+    )
 }
 
 async fn look(

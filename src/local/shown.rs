@@ -5,9 +5,8 @@ use serde::Serialize;
 
 use super::{
     documents::Documents,
-    error::{Error, Result},
+    error::{Error, Result, chain},
     front::Front,
-    intent::chain,
 };
 use crate::engine::Entry;
 

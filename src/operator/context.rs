@@ -9,10 +9,10 @@ use kube::{
     runtime::events::EventType,
 };
 
-use super::{events::Events, metrics::Metrics, watched::Watched, workload::Workloads};
+use super::{endpoints::Endpoints, events::Events, metrics::Metrics, watched::Watched, workload::Workloads};
 use crate::{
-    api::{Application, CloudResource, Environment, ProviderConfig, RetainedResource},
-    engine::Engine,
+    api::{Application, CloudResource, Environment, ProviderConfig, RetainedResource, Settings},
+    engine::{Engine, effective, problem::Problem},
 };
 
 /// What every controller works with.
@@ -50,6 +50,8 @@ pub struct Stores {
     pub deployments: Watched<Deployment>,
     /// All workloads, by their metadata.
     pub workloads: Workloads,
+    /// Where components can be reached.
+    pub endpoints: Endpoints,
 }
 
 /// How an operator is started.
@@ -75,6 +77,8 @@ pub struct Options {
     pub patience: Duration,
     /// How often a ready resource is looked at.
     pub poll: Duration,
+    /// How often what stands at an account is compared with what is declared.
+    pub inventory: Duration,
     /// How long a Lease that is not renewed stands.
     pub lease: Duration,
     /// How many objects of a kind are worked on at once. Observations are batched, so it is well above a batch.
@@ -94,6 +98,7 @@ impl Default for Options {
             listen: None,
             patience: Duration::from_secs(600),
             poll: Duration::from_secs(60),
+            inventory: Duration::from_secs(600),
             lease: Duration::from_secs(15),
             concurrency: 128,
         }
@@ -122,6 +127,14 @@ impl std::fmt::Debug for Context {
 }
 
 impl Context {
+    /// What an Environment says at a provider.
+    pub(super) fn settings(&self, environment: &Environment, provider: Option<&str>) -> Result<Settings, Problem> {
+        let config = provider.and_then(|name| self.stores.provider_configs.get(None, name));
+        let region = config.and_then(|guard| guard.0.as_ref().ok()?.region());
+        let cluster = self.options.cluster.as_deref().unwrap_or_default();
+        effective::settings(&environment.spec, region.as_deref(), cluster)
+    }
+
     /// Tells whoever looks at the object. What was told of it within the last minutes is not told again. A failure is
     /// logged and is no error: in a terminating namespace nothing can be made.
     pub async fn event<K>(&self, object: &K, type_: EventType, reason: &str, action: &str, note: impl Into<String>)

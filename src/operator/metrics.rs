@@ -28,6 +28,13 @@ struct Figures {
     events: Counter,
     ledger_errors: Counter,
     leader: Gauge,
+    orphans: Family<Orphaned, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Orphaned {
+    provider: String,
+    kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,6 +76,7 @@ impl Default for Metrics {
             events: Counter::default(),
             ledger_errors: Counter::default(),
             leader: Gauge::default(),
+            orphans: Family::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -93,6 +101,11 @@ impl Default for Metrics {
             figures.ledger_errors.clone(),
         );
         registry.register("leader", "1 on the replica that works", figures.leader.clone());
+        registry.register(
+            "orphans",
+            "Resources at a provider that carry our tag and belong to nobody",
+            figures.orphans.clone(),
+        );
         figures.registry = registry;
         Self(Arc::new(figures))
     }
@@ -118,6 +131,33 @@ impl Metrics {
 
     pub(super) fn leading(&self, leading: bool) {
         self.0.leader.set(leading.into());
+    }
+
+    /// How many of a kind belong to nobody at a provider.
+    pub(super) fn orphans(&self, provider: &str, kind: &'static str, count: usize) {
+        let provider = provider.to_owned();
+        let orphans = self.0.orphans.get_or_create(&Orphaned { provider, kind });
+        orphans.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Forgets a provider that is no longer there.
+    pub(super) fn no_orphans_of(&self, provider: &str) {
+        for kind in mooring_provider::Kind::ALL {
+            let (provider, kind) = (provider.to_owned(), kind.as_str());
+            self.0.orphans.remove(&Orphaned { provider, kind });
+        }
+    }
+
+    /// How many resources belong to nobody, at a provider.
+    pub fn orphaned(&self, provider: &str) -> i64 {
+        let kinds = mooring_provider::Kind::ALL.into_iter();
+        let of = |kind: mooring_provider::Kind| Orphaned {
+            provider: provider.to_owned(),
+            kind: kind.as_str(),
+        };
+        kinds
+            .filter_map(|kind| Some(self.0.orphans.get(&of(kind))?.get()))
+            .sum()
     }
 
     /// A request to the API server, by its HTTP method, or `LEASE`.

@@ -8,12 +8,14 @@ pub mod application;
 pub mod binding;
 pub mod context;
 pub mod control;
+pub mod endpoints;
 mod environment;
 mod events;
 mod health;
 mod lease;
 pub mod metrics;
 mod object;
+mod orphans;
 mod provider;
 mod resource;
 mod retained;
@@ -240,6 +242,7 @@ impl Stores {
             namespaces: Watched::start(Api::all(client.clone()), all(), shutdown),
             deployments: Watched::start(Api::<Deployment>::all(client.clone()), component, shutdown),
             workloads: workload::Workloads::start(client, shutdown),
+            endpoints: endpoints::Endpoints::prepare(client, shutdown),
         }
     }
 
@@ -279,6 +282,7 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
         spawner.spawn(environment::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(retained::run(Arc::clone(&context), shutdown.clone()));
+        spawner.spawn(orphans::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(forget(context, shutdown));
     });
 }

@@ -29,6 +29,7 @@ where
 {
     store: Store<K>,
     news: broadcast::Sender<Arc<K>>,
+    wanted: CancellationToken,
 }
 
 impl<K> Clone for Watched<K>
@@ -39,6 +40,7 @@ where
         Self {
             store: self.store.clone(),
             news: self.news.clone(),
+            wanted: self.wanted.clone(),
         }
     }
 }
@@ -49,16 +51,33 @@ where
 {
     /// Starts watching; ends with `shutdown`.
     pub fn start(api: Api<K>, config: watcher::Config, shutdown: &CancellationToken) -> Self {
+        let watched = Self::when_wanted(api, config, |_| {}, shutdown);
+        watched.want();
+        watched
+    }
+
+    /// [`start`](Self::start), but not before [`want`](Self::want). `trim` takes out of each object what nobody asks
+    /// for.
+    pub fn when_wanted(api: Api<K>, config: watcher::Config, trim: fn(&mut K), shutdown: &CancellationToken) -> Self {
         let writer = Writer::<K>::default();
         let (news, _) = broadcast::channel(NEWS);
         let watched = Self {
             store: writer.as_reader(),
             news: news.clone(),
+            wanted: CancellationToken::new(),
         };
-        let task = follow(api, config, writer, news);
-        let shutdown = shutdown.clone();
+        let (wanted, shutdown) = (watched.wanted.clone(), shutdown.clone());
+        let task = async move {
+            wanted.cancelled_owned().await;
+            follow(api, config, trim, writer, news).await;
+        };
         tokio::spawn(async move { shutdown.run_until_cancelled(task).await });
         watched
+    }
+
+    /// Has it watched from now on, if it is not yet.
+    pub fn want(&self) {
+        self.wanted.cancel();
     }
 
     /// A kind that is not watched: nothing of it is there, nor ever will be.
@@ -69,6 +88,7 @@ where
         Self {
             store: writer.as_reader(),
             news: broadcast::channel(1).0,
+            wanted: CancellationToken::new(),
         }
     }
 
@@ -117,15 +137,23 @@ where
     }
 }
 
-async fn follow<K>(api: Api<K>, config: watcher::Config, mut writer: Writer<K>, news: broadcast::Sender<Arc<K>>)
-where
+async fn follow<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    trim: fn(&mut K),
+    mut writer: Writer<K>,
+    news: broadcast::Sender<Arc<K>>,
+) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let store = writer.as_reader();
     // Nobody asks a store who owns which field, and it is half of the memory.
     let mut events = watcher(api, config)
         .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(move |object| {
+            object.managed_fields_mut().clear();
+            trim(object);
+        })
         .boxed();
     while let Some(event) = events.next().await {
         let event = match event {

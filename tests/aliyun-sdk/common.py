@@ -2,7 +2,7 @@
 
 import os
 import sys
-import time
+import urllib.request
 
 from alibabacloud_tea_openapi import models as openapi
 
@@ -21,16 +21,15 @@ def config(scheme, **other):
     return openapi.Config(**{**fields, **other})
 
 
-def until(what, look, wanted, seconds=30):
-    """Looks until it is what is wanted."""
-    end = time.monotonic() + seconds
-    while True:
+def until(what, look, wanted):
+    """Looks until it is what is wanted. The cloud's clock stands still but for this."""
+    for _ in range(100):
         seen = look()
         if seen == wanted:
             return
-        if time.monotonic() > end:
-            sys.exit(f"{what}: {seen!r} is still not {wanted!r}")
-        time.sleep(0.02)
+        advance = urllib.request.Request(f"http://{ENDPOINT}/-/advance", b'{"millis": 50}', method="POST")
+        urllib.request.urlopen(advance).close()
+    sys.exit(f"{what}: {seen!r} is still not {wanted!r}")
 
 
 def refused(code, call, status=None):

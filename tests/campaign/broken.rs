@@ -114,6 +114,9 @@ impl DynAdapter for BrokenAdapter {
     fn bindings(&self, claim: &Claim, state: &AnyState) -> Bindings {
         self.inner.bindings(claim, state)
     }
+    fn login(&self, identity: &Identity, account: &str) -> String {
+        self.inner.login(identity, account)
+    }
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created> {
         let mut claim = claim.clone();
         if self.broken == Broken::Token {

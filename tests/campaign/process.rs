@@ -197,6 +197,7 @@ fn spec(declared: &Declared, vpc: Option<&Declared>, rds: Option<&Declared>) -> 
             backup_retention: None,
             deletion_protection: declared.size % 2 == 0,
             clients: vec!["10.0.0.0/8".into()],
+            client_security_group: None,
             network: network()?,
             common: Common::default(),
         }),

@@ -447,6 +447,7 @@ fn foreign(kind: Kind) -> mooring_provider_mock::Settings {
             backup_retention: None,
             deletion_protection: false,
             clients: Vec::new(),
+            client_security_group: None,
             network: Network::default(),
             common: Common::default(),
         }),

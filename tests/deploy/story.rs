@@ -197,7 +197,12 @@ impl Story {
         self.eventually("new credentials", || {
             self.get("secret", "shop-web-rds")["data"]["password"] != before
         });
-        self.apply(&include_str!("data/story.yaml").replace("token: first", "token: second"));
+        // From the next apply on, its balancer reaches the nodes and no longer the pods.
+        let changed = include_str!("data/story.yaml").replace("token: first", "token: second");
+        self.apply(&changed.replace("backends: pods", "backends: nodes"));
+        self.eventually("the Service has a port on each node", || {
+            self.get("service", "web")["spec"]["type"] == "NodePort"
+        });
         self.eventually("the copy follows", || {
             let copy = self.0.run(&[
                 "get",

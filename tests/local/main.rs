@@ -1,14 +1,17 @@
 //! The clusterless front by its command line, on the mock cloud in a state directory of each test's own.
 
 mod input;
+mod keeping;
 mod later;
+mod plan;
+mod trouble;
 mod workplace;
 
-use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::os::unix::fs::PermissionsExt;
 
-use mooring_provider::{ExternalId, Kind};
+use mooring_provider::Kind;
 use serde_json::{Value as Json, json};
-use workplace::{Ran, Workplace, shop};
+use workplace::{Workplace, shop};
 
 const SHOP: &str = "default/shop/web/rds";
 
@@ -164,65 +167,6 @@ fn what_is_written_works_and_a_second_up_changes_nothing() {
 }
 
 #[test]
-fn plan_says_what_would_be_done_and_does_nothing() {
-    let workplace = Workplace::new();
-    let file = workplace.write("shop.yaml", &shop());
-    let action = |plan: &Json, name: &str| -> String {
-        let resources = plan["resources"].as_array().expect("a list");
-        let found = resources.iter().find(|resource| resource["name"] == name);
-        found.unwrap_or_else(|| panic!("{name} in {plan}"))["action"]
-            .as_str()
-            .expect("a text")
-            .to_owned()
-    };
-    let plan = workplace.json(&["plan", "-f", &file, "-o", "json"]);
-    assert_eq!(action(&plan, "shop-web-rds"), "create");
-    assert!(!workplace.path(".mooring").exists(), "a plan leaves nothing behind");
-    workplace.run(&["up", "-f", &file]).ok();
-    let plan = workplace.json(&["plan", "-f", &file, "-o", "json"]);
-    for name in [
-        "shop-web-vpc",
-        "shop-web-rds",
-        "shop-web-slb",
-        "shop-web-log",
-        "shop-web-monitor",
-    ] {
-        assert_eq!(action(&plan, name), "keep", "{plan}");
-    }
-    let changed = shop()
-        .replace(
-            "{engine: mysql, as: DB}",
-            "{engine: mysql, as: DB, size: large, options: {aliyun: {x: 1}}}",
-        )
-        .replace("network: dedicated", "network: dedicated, cidr: 10.64.0.0/20")
-        .replace(
-            "        - type: log\n          properties: {sources: [stdout], retention: 7d}\n",
-            "",
-        );
-    let changed = workplace.write("changed.yaml", &changed);
-    let plan = workplace.json(&["plan", "-f", &changed, "-o", "json"]);
-    assert_eq!(action(&plan, "shop-web-rds"), "change");
-    assert_eq!(action(&plan, "shop-web-vpc"), "replace");
-    assert_eq!(action(&plan, "shop-web-log"), "delete");
-    let text = workplace.run(&["plan", "-f", &changed]).ok().stdout;
-    for part in [
-        "mock.small → mock.large",
-        "(trait)",
-        "(built-in)",
-        "not applied here: options.aliyun",
-        "no longer declared",
-    ] {
-        assert!(text.contains(part), "{part} in {text}");
-    }
-    workplace.cloud().destroy(&workplace.only(Kind::Rds));
-    let text = workplace.run(&["plan", "-f", &file]).ok().stdout;
-    assert!(
-        text.contains("Lost") && text.contains(&format!("mooring approve recreate {SHOP}")),
-        "{text}"
-    );
-}
-
-#[test]
 fn a_change_is_made_in_place_and_what_is_no_longer_declared_goes() {
     let workplace = Workplace::new();
     let file = workplace.write("shop.yaml", &shop());
@@ -283,28 +227,6 @@ fn a_refused_change_fails_and_leaves_everything_running() {
 }
 
 #[test]
-fn killed_at_any_moment_it_goes_on_without_a_duplicate_or_an_orphan() {
-    for millis in [60, 150, 300, 450, 650, 900] {
-        let workplace = Workplace::new();
-        let file = workplace.write("shop.yaml", &shop());
-        workplace.killed(&["up", "-f", &file], Duration::from_millis(millis));
-        workplace.run(&["up", "-f", &file]).ok();
-        assert_eq!(workplace.cloud().created(), 5, "killed after {millis} ms");
-        let inventory = workplace.json(&["inventory", "-o", "json"]);
-        let states: Vec<_> = inventory
-            .as_array()
-            .expect("a list")
-            .iter()
-            .map(|entry| &entry["state"])
-            .collect();
-        assert_eq!(states, vec!["owned"; 5], "killed after {millis} ms");
-        workplace.killed(&["down", "-f", &file], Duration::from_millis(millis / 2));
-        workplace.run(&["down", "-f", &file]).ok();
-        assert!(workplace.cloud().list().is_empty(), "killed after {} ms", millis / 2);
-    }
-}
-
-#[test]
 fn down_succeeds_where_nothing_is_and_needs_no_good_file() {
     let workplace = Workplace::new();
     let file = workplace.write("shop.yaml", &shop());
@@ -323,82 +245,6 @@ fn down_succeeds_where_nothing_is_and_needs_no_good_file() {
     assert!(workplace.cloud().list().is_empty());
     workplace.run(&["down", "-f", &file]).ok();
     workplace.run(&["down", "team-a/unknown"]).ok();
-}
-
-#[test]
-fn what_is_kept_stays_and_comes_back_with_its_rows() {
-    let workplace = Workplace::new();
-    let all = workplace.write("all.yaml", &format!("{}{}", shop(), production(&workplace, "7d")));
-    let file = workplace.write("shop.yaml", &shop());
-    workplace.run(&["up", "-f", &all]).ok();
-    let cloud = workplace.cloud_at("cloud.json");
-    let database = cloud
-        .list()
-        .into_iter()
-        .find(|r| r.kind == Kind::Rds)
-        .expect("a database")
-        .id;
-    cloud.write(&database, "a row");
-    // Neither the Environment nor the credentials are in this file.
-    let down = workplace.run(&["down", "-f", &file]).ok();
-    let line = |key: &str| {
-        down.stdout
-            .lines()
-            .find(|line| line.starts_with(key))
-            .unwrap_or_default()
-            .to_owned()
-    };
-    assert!(
-        line(SHOP).contains("parked") && line(SHOP).contains("until 20"),
-        "{down:?}"
-    );
-    assert!(line("default/shop/web/log").contains("retained"), "{down:?}");
-    assert!(line("default/shop/web/slb").contains("deleted"), "{down:?}");
-    let inventory = workplace.json(&["inventory", "-f", &all, "-o", "json"]);
-    let state = |kind: &str| {
-        inventory
-            .as_array()
-            .expect("a list")
-            .iter()
-            .find(|entry| entry["kind"] == kind)
-            .map(|entry| entry["state"].clone())
-    };
-    assert_eq!(
-        (state("rds"), state("log"), state("slb")),
-        (Some("parked".into()), Some("retained".into()), None)
-    );
-    let plan = workplace.run(&["plan", "-f", &all]).ok().stdout;
-    assert!(plan.contains("reclaim  shop-web-rds"), "{plan}");
-    workplace.run(&["up", "-f", &all]).ok();
-    assert_eq!(
-        cloud.rows(&database),
-        Some(vec!["a row".to_owned()]),
-        "the same database, with its rows"
-    );
-    let web = workplace.env("web");
-    assert!(
-        cloud
-            .login(&database, &web["DB_USERNAME"], &web["DB_PASSWORD"])
-            .is_some()
-    );
-    workplace.shows_no("t0ken-of-the-cloud");
-}
-
-#[test]
-fn what_is_parked_is_deleted_by_any_command_after_its_time() {
-    let workplace = Workplace::new();
-    let all = workplace.write("all.yaml", &format!("{}{}", shop(), production(&workplace, "1s")));
-    workplace.run(&["up", "-f", &all]).ok();
-    workplace.run(&["down", "-f", &all]).ok();
-    let cloud = workplace.cloud_at("cloud.json");
-    assert!(cloud.list().iter().any(|resource| resource.kind == Kind::Rds));
-    std::thread::sleep(Duration::from_millis(1100));
-    let listed = workplace.run(&["ls"]).ok();
-    assert!(listed.stderr.contains("its time was over"), "{listed:?}");
-    assert!(
-        cloud.list().iter().all(|resource| resource.kind == Kind::Log),
-        "only the log was to be retained"
-    );
 }
 
 #[test]
@@ -433,140 +279,6 @@ fn new_credentials_work_and_the_old_ones_do_not() {
 }
 
 #[test]
-fn a_lost_database_is_never_replaced_without_a_word() {
-    let workplace = Workplace::new();
-    let file = workplace.write("shop.yaml", &shop());
-    workplace.run(&["up", "-f", &file]).ok();
-    workplace.cloud().destroy(&workplace.only(Kind::Rds));
-    workplace.cloud().destroy(&workplace.only(Kind::Slb));
-    let up = workplace.run(&["up", "-f", &file]).code(1);
-    assert!(up.stdout.contains("shop-web-rds: Lost"), "{up:?}");
-    assert!(
-        workplace.cloud().list().iter().any(|r| r.kind == Kind::Slb),
-        "a balancer is made anew"
-    );
-    assert!(workplace.cloud().list().iter().all(|r| r.kind != Kind::Rds));
-    workplace.run(&["approve", "recreate", SHOP]).ok();
-    workplace.run(&["up", "-f", &file]).ok();
-    workplace.cloud().destroy(&workplace.only(Kind::Rds));
-    workplace.run(&["up", "-f", &file]).code(1);
-    workplace.run(&["approve", "abandon", SHOP]).ok();
-    let unknown = workplace
-        .run(&["approve", "delete", "default/shop/web/nothing"])
-        .code(1);
-    assert!(unknown.stderr.contains("nothing is on record"), "{unknown:?}");
-}
-
-#[test]
-fn a_ledger_that_was_lost_costs_nothing() {
-    let workplace = Workplace::new();
-    let file = workplace.write("shop.yaml", &shop());
-    workplace.run(&["up", "-f", &file]).ok();
-    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
-        let _ = std::fs::remove_file(workplace.path(".mooring").join(name));
-    }
-    workplace.run(&["up", "-f", &file]).ok();
-    assert_eq!(workplace.cloud().created(), 5, "nothing was made twice");
-    std::fs::remove_file(workplace.path(".mooring/ledger.db")).expect("removed");
-    workplace.run(&["down", "-f", &file]).ok();
-    assert!(workplace.cloud().list().is_empty());
-}
-
-#[test]
-fn a_ledger_that_cannot_be_used_is_told_and_nothing_is_made() {
-    let workplace = Workplace::new();
-    let file = workplace.write("shop.yaml", &shop());
-    std::fs::create_dir(workplace.path(".mooring")).expect("made");
-    std::fs::write(
-        workplace.path(".mooring/ledger.db"),
-        "this is no database, and long enough to be read as one",
-    )
-    .expect("written");
-    let up = workplace.run(&["up", "-f", &file]).code(1);
-    assert!(
-        up.stderr.contains("ledger") && up.stderr.contains("not a database"),
-        "{up:?}"
-    );
-    assert!(!workplace.path(".mooring/mock-cloud.json").exists());
-}
-
-#[test]
-fn a_full_disk_is_told_and_when_there_is_room_it_goes_on() {
-    let workplace = Workplace::new();
-    let file = workplace.write("shop.yaml", &shop());
-    // The file size that the kernel allows is as good as a disk: 24 KiB, too little for the ledger.
-    let script = format!(
-        "trap '' XFSZ; ulimit -f 48; exec {} up -f {file} --timeout 3s",
-        workplace::MOORING
-    );
-    let up = workplace.shell(&script).code(1);
-    assert!(
-        up.stderr.contains("ledger") || up.stderr.contains("cannot write"),
-        "{up:?}"
-    );
-    workplace.run(&["up", "-f", &file]).ok();
-    assert_eq!(workplace.cloud().list().len(), 5);
-    let inventory = workplace.json(&["inventory", "-o", "json"]);
-    assert!(
-        inventory
-            .as_array()
-            .expect("a list")
-            .iter()
-            .all(|entry| entry["state"] == "owned"),
-        "{inventory}"
-    );
-}
-
-#[test]
-fn two_at_once_take_turns() {
-    let workplace = Workplace::new();
-    let file = workplace.write("shop.yaml", &shop());
-    let runs: Vec<Ran> = std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..3)
-            .map(|_| scope.spawn(|| workplace.run(&["up", "-f", &file]).ok()))
-            .collect();
-        runs.into_iter().map(|run| run.join().expect("it ran")).collect()
-    });
-    assert!(
-        runs.iter()
-            .any(|run| run.stderr.contains("waiting for another mooring (process ")),
-        "{runs:?}"
-    );
-    assert_eq!(workplace.cloud().created(), 5);
-    let lock = std::fs::File::open(workplace.path(".mooring/lock")).expect("a lock");
-    lock.lock().expect("locked");
-    let busy = workplace.run(&["up", "-f", &file, "--timeout", "300ms"]).code(1);
-    assert!(busy.stderr.contains("is in use by another mooring"), "{busy:?}");
-}
-
-#[test]
-fn a_provider_that_refuses_or_is_slow_is_told() {
-    let workplace = Workplace::new();
-    let revoked = production(&workplace, "7d").replace("t0ken-of-the-cloud", "revoked");
-    let file = workplace.write("all.yaml", &format!("{}{revoked}", shop()));
-    let check = workplace.run(&["check", "-f", &file]).code(1);
-    assert!(check.stdout.contains("Unauthenticated"), "{check:?}");
-    let up = workplace.run(&["up", "-f", &file]).code(1);
-    assert!(up.stderr.contains("the credentials were refused"), "{up:?}");
-    assert!(workplace.cloud_at("cloud.json").list().is_empty());
-    let good = workplace.write("good.yaml", &production(&workplace, "7d"));
-    let check = workplace.json(&["check", "-f", &good, "-o", "json"]);
-    assert_eq!(
-        (&check[0]["provider"], &check[0]["account"]),
-        (&json!("cloud"), &json!("mock"))
-    );
-    let slow = production(&workplace, "7d").replace("requiresCredentials", "provisioning: 1h, requiresCredentials");
-    let slow = workplace.write("slow.yaml", &format!("{}{slow}", shop()));
-    let up = workplace.run(&["up", "-f", &slow, "--timeout", "1s"]).code(1);
-    assert!(up.stdout.contains("shop-web-vpc: Provisioning: "), "{up:?}");
-    assert!(
-        up.stdout
-            .contains("shop-web-rds: WaitingFor: waits for default/shop/web/vpc"),
-        "{up:?}"
-    );
-}
-
-#[test]
 fn no_secret_is_anywhere_but_where_it_belongs() {
     let workplace = Workplace::new();
     let file = workplace.write("shop.yaml", &shop());
@@ -596,16 +308,4 @@ fn an_application_stays_in_its_environment() {
         moved.stderr.contains("EnvironmentPinned") && moved.stderr.contains("is in Environment `mock`"),
         "{moved:?}"
     );
-}
-
-#[test]
-fn something_that_exists_is_used_and_left() {
-    let workplace = Workplace::new();
-    let file = workplace.write("shop.yaml", &shop().replace("network: dedicated", "network: shared"));
-    let up = workplace.json(&["up", "-f", &file, "-o", "json"]);
-    assert_eq!(up["resources"][0]["externalId"], "vpc-shared");
-    let down = workplace.run(&["down", "-f", &file]).ok();
-    assert!(down.stdout.contains("left"), "{down:?}");
-    assert!(workplace.cloud().get(&ExternalId::new("vpc-shared")).is_some());
-    assert!(Path::new(&workplace.path(".mooring")).exists());
 }

@@ -5,6 +5,7 @@ mod support;
 
 mod alibaba;
 mod application;
+mod backends;
 mod binding;
 mod chaos;
 mod cli;

@@ -115,6 +115,30 @@ async fn all_five_kinds_come_up_in_order_and_go_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_means_less_at_the_provider_is_in_the_status() {
+    let group = json!({"cidrs": ["10.0.0.0/8"], "securityGroup": "sg-pods"});
+    let environment = json!({"network": {"clients": group}});
+    let team = Team::with(Cluster::shared(), "notes", json!({}), environment).await;
+    team.apply_json(written(
+        "db",
+        "rds",
+        json!({"engine": "mysql", "highAvailability": true}),
+    ))
+    .await;
+    let object = ready(&team, "shop-web-db").await;
+    let notes = object.status.as_ref().expect("a status").notes.clone();
+    assert!(notes.len() == 1 && notes[0].contains("no standby"), "{notes:?}");
+    let settings = team.cloud.get(&external_id(&object)).expect("it is there").settings;
+    let settings = serde_json::to_value(settings).expect("JSON");
+    assert_eq!(settings["rds"]["clientSecurityGroup"], "sg-pods");
+    team.apply_json(mysql()).await;
+    until(&team, "shop-web-db", "no note", |object| {
+        Some(object.status.as_ref()?.notes.is_empty())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_is_deleted_or_edited_comes_back_and_lets_people_in() {
     let team = Team::new(Cluster::shared(), "secret").await;
     team.apply_json(mysql()).await;

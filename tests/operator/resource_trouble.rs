@@ -342,3 +342,34 @@ async fn a_provider_in_trouble_is_named_and_waited_for() {
     team.cloud.set_down(false);
     told(&team, "shop-web-db", "Synced", "True", "InSync").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_nobody_is_counted_until_it_is_gone() {
+    let team = Team::new(Cluster::shared(), "orphan").await;
+    team.apply_json(mysql()).await;
+    let object = ready(&team, "shop-web-db").await;
+    let metrics = Cluster::shared().metrics();
+    let ours = team.cloud.get(&external_id(&object)).expect("it is there");
+    let id = team.cloud.add_foreign("left-behind", ours.settings.clone());
+    let own = identity(&object);
+    team.cloud.change(&id, |resource| {
+        resource.tags = ours.tags.clone();
+        for value in resource.tags.values_mut().filter(|value| **value == own) {
+            *value = "nobody-has-this".into();
+        }
+    });
+    eventually("it is counted", async || {
+        (metrics.orphaned(&team.namespace) == 1).then_some(())
+    })
+    .await;
+    assert!(
+        team.cloud.get(&id).is_some(),
+        "what belongs to nobody is not deleted by itself"
+    );
+    team.cloud.destroy(&id);
+    eventually("it is gone", async || {
+        (metrics.orphaned(&team.namespace) == 0).then_some(())
+    })
+    .await;
+    assert!(team.cloud.get(&external_id(&object)).is_some());
+}

@@ -131,6 +131,7 @@ impl Cluster {
             ledger: format!("sqlite:{}", self.directory.path().join("ledger.db").display()),
             cluster: Some("test".into()),
             poll: Duration::from_secs(2),
+            inventory: Duration::from_secs(1),
             ..Options::default()
         };
         change(&mut options);

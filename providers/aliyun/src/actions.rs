@@ -1,8 +1,10 @@
 //! The Actions that are used, and what for: what a RAM policy has to allow.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
-use crate::{monitor, product::Product, vpc};
+use crate::{log, monitor, product::Product, rds, slb, vpc};
 
 /// What an Action is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,11 +55,18 @@ const CLIENT: &[Used] = &[
 
 /// Every Action that is used on the public cloud, sorted.
 pub fn actions() -> Vec<Action> {
-    let mut all: Vec<_> = [CLIENT, monitor::ACTIONS, vpc::ACTIONS]
-        .concat()
-        .into_iter()
-        .map(|(product, name, need)| Action { product, name, need })
-        .collect();
+    let mut all: Vec<_> = [
+        CLIENT,
+        log::ACTIONS,
+        monitor::ACTIONS,
+        rds::ACTIONS,
+        slb::ACTIONS,
+        vpc::ACTIONS,
+    ]
+    .concat()
+    .into_iter()
+    .map(|(product, name, need)| Action { product, name, need })
+    .collect();
     all.sort_unstable();
     all.dedup();
     all
@@ -69,13 +78,13 @@ pub fn policy(needs: &[Need]) -> Json {
     let of = actions()
         .into_iter()
         .filter(|action| action.product != Product::Sts && needs.contains(&action.need));
-    let names: Vec<_> = of.map(|action| action.ram()).collect();
+    let names: BTreeSet<_> = of.map(|action| action.ram()).collect();
     json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": names, "Resource": "*"}]})
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, path::Path};
+    use std::path::Path;
 
     use super::*;
     use crate::contract;

@@ -22,6 +22,7 @@ const fn not_found(product: Product) -> &'static [&'static str] {
             "InvalidLoadBalancerId.NotFound",
             "ResourceNotFound.Listener",
             "ResourceNotFound.vServers",
+            "AclNotExist",
         ],
         Product::Nlb => &[
             "ResourceNotFound.LoadBalancer",
@@ -229,6 +230,8 @@ fn is_busy(code: &str) -> bool {
         "database.connecterror",
         "backupjobexists",
         "accountactionforbidden",
+        "aclinused",
+        "operationfailed.aclbindedwithvip",
     ];
     state
         || begins.iter().any(|begin| code.starts_with(begin))

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Account, Bindings, Claim, ClusterId, ExternalId, Kind, Owner, Result};
+use crate::{Account, Bindings, Claim, ClusterId, ExternalId, Identity, Kind, Owner, Result};
 
 /// One kind of resource at one provider.
 ///
@@ -62,6 +62,13 @@ pub trait Adapter: Debug + Send + Sync + 'static {
 
     /// What a consumer needs in order to use it. Empty until it can be used.
     fn bindings(&self, claim: &Claim, state: &Self::State) -> Bindings;
+
+    /// The name for an account of a resource that would like to be called so: that name, but on a server that many
+    /// share, where two that are called alike would be one. An [`Account`] carries the name that this answers.
+    fn login(&self, identity: &Identity, account: &str) -> String {
+        let _ = identity;
+        account.to_owned()
+    }
 
     /// Starts to create it under the claim's name, token and owner tags. Where the provider has no client token, a
     /// resource of this identity that exists already is found first and answered. A foreign resource that holds the

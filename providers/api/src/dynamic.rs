@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 use crate::{
-    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Kind,
-    Owned, Owner, Phase, Receipt, Result, Sighting,
+    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Identity,
+    Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
 };
 
 /// A state whose type only its own adapter knows.
@@ -54,6 +54,7 @@ pub trait DynAdapter: fmt::Debug + Send + Sync + 'static {
     fn phase(&self, state: &AnyState) -> Phase;
     fn drift(&self, spec: &Json, state: &AnyState) -> Result<Drift>;
     fn bindings(&self, claim: &Claim, state: &AnyState) -> Bindings;
+    fn login(&self, identity: &Identity, account: &str) -> String;
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created>;
     async fn update(&self, claim: &Claim, state: &AnyState, spec: &Json, drift: &Drift) -> Result<Receipt>;
     async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
@@ -129,6 +130,10 @@ impl<A: Adapter> DynAdapter for A {
 
     fn bindings(&self, claim: &Claim, state: &AnyState) -> Bindings {
         Adapter::bindings(self, claim, state.get())
+    }
+
+    fn login(&self, identity: &Identity, account: &str) -> String {
+        Adapter::login(self, identity, account)
     }
 
     async fn create(&self, claim: &Claim, value: &Json) -> Result<Created> {

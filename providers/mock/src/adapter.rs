@@ -137,6 +137,10 @@ impl<S: Shape> Adapter for MockAdapter<S> {
         }
     }
 
+    fn notes(&self, spec: &S::Spec) -> Vec<String> {
+        S::notes(spec)
+    }
+
     fn validate(&self, spec: &S::Spec) -> Result<()> {
         let check = Check::new(S::KIND);
         check.common(S::common(spec))?;

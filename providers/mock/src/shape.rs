@@ -30,6 +30,10 @@ pub(crate) trait Shape: Debug + Send + Sync + 'static {
     fn common(spec: &Self::Spec) -> &Common;
     fn settings(settings: &Settings) -> Option<&Self::Spec>;
     fn check(spec: &Self::Spec, check: &Check) -> Result<()>;
+    /// What of a spec means less here than elsewhere.
+    fn notes(_spec: &Self::Spec) -> Vec<String> {
+        Vec::new()
+    }
     /// What a new resource is set to, and where it can be reached.
     fn begin(spec: &Self::Spec, claim: &Claim, serial: u64) -> (Settings, String);
     /// How long it takes to make one.

@@ -132,3 +132,36 @@ fn login(server: &SqlServer, credentials: &Credentials) -> Result<Login> {
         password: get("password")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn connected(credentials: &[(&str, &str)]) -> Result<OnpremProvider> {
+        let server = |name: &str| json!({"name": name, "host": "db", "caBundle": "-----BEGIN CERTIFICATE-----"});
+        let config = json!({"postgresql": [server("pg1")], "mariadb": [server("my1")]});
+        let credentials = credentials
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).into()));
+        OnpremProvider::new(&OnpremConfig::read(&config)?, &credentials.collect())
+    }
+
+    #[test]
+    fn every_server_needs_a_login() {
+        let error = connected(&[("pg1.username", "mooring"), ("pg1.password", "x")]).expect_err("my1 has none");
+        assert!(error.message().contains("`my1.username`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_configured_is_served_and_no_secret_shown() {
+        let logins =
+            ["pg1.username", "pg1.password", "my1.username", "my1.password"].map(|key| (key, "Not-2-be-shown"));
+        let provider = connected(&logins).expect("it is complete");
+        let served = Kind::ALL.into_iter().filter(|kind| provider.adapter(*kind).is_some());
+        assert_eq!(served.collect::<Vec<_>>(), [Kind::Rds]);
+        let shown = format!("{provider:?}").replace("username: \"Not-2-be-shown\"", "");
+        assert!(!shown.contains("Not-2-be-shown"), "{shown}");
+    }
+}

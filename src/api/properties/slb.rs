@@ -19,6 +19,11 @@ pub struct Slb {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::api::schema::cidrs")]
     pub allow_from: Option<Vec<String>>,
+    /// Where requests go without a cluster: addresses, each with a port if that is another than the listener's target
+    /// port. In a cluster they go to the pods, and this is reported as not applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 259)))]
+    pub targets: Option<Vec<String>>,
     /// How the component uses it.
     #[serde(flatten)]
     pub consume: Consume,

@@ -1,6 +1,9 @@
 //! What a schema cannot say of properties, for traits and for CloudResources made by hand.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use mooring_provider::{
     Kind,
@@ -163,7 +166,46 @@ fn balancer(slb: &Slb) -> Vec<Problem> {
     for (index, range) in slb.allow_from.iter().flatten().enumerate() {
         problems.extend(address_range(&format!("allowFrom[{index}]"), range));
     }
+    let ports: BTreeSet<_> = slb
+        .listeners
+        .iter()
+        .map(|listener| listener.target_port.unwrap_or(listener.port))
+        .collect();
+    for (index, target) in slb.targets.iter().flatten().enumerate() {
+        let problem = |message| wrong(format!("targets[{index}]"), message).value(target);
+        match parse_target(target) {
+            None => problems.push(problem("is no address such as 10.0.0.7 or 10.0.0.7:8080")),
+            Some((_, Some(_))) if ports.len() > 1 => problems.push(problem(
+                "names a port, and the listeners have several target ports: which of them it serves is not said; write \
+                 the address alone",
+            )),
+            Some(_) => {}
+        }
+    }
     problems
+}
+
+/// The address and, if it is written, the port of a balancer's target.
+pub(crate) fn parse_target(text: &str) -> Option<(String, Option<u16>)> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some((address.to_string(), None));
+    }
+    if let Ok(socket) = text.parse::<SocketAddr>() {
+        return (socket.port() > 0).then(|| (socket.ip().to_string(), Some(socket.port())));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok().filter(|port| *port > 0)?)),
+        None => (text, None),
+    };
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    // What ends in a number is an address, and one that was no good.
+    let is_number = host.rsplit('.').next()?.chars().all(|c| c.is_ascii_digit());
+    (host.len() <= 253 && !is_number && host.split('.').all(is_label)).then(|| (host.to_owned(), port))
 }
 
 fn alarms(monitor: &Monitor) -> Vec<Problem> {

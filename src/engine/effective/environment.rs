@@ -159,11 +159,6 @@ fn judge(settings: &Settings, at: &str) -> Vec<Problem> {
         let pool = network.dedicated.cidr_pool.iter();
         problems
             .extend(pool.filter_map(|range| sense::address_range(&format!("{at}network.dedicated.cidrPool"), range)));
-        if let Some(group) = &network.clients.security_group {
-            let message = "a security group of clients is not supported yet; name their addresses in `cidrs`";
-            let problem = Problem::new(reason::INVALID_ENVIRONMENT, message).value(group);
-            problems.push(problem.field(format!("{at}network.clients.securityGroup")));
-        }
     }
     problems
 }
@@ -269,7 +264,7 @@ mod tests {
             "enforce": {"slb": {"scheme": "outside"}},
             "engines": {"mysqll": {"onprem": "mariadb"}},
             "identityScope": "environment",
-            "network": {"clients": {"cidrs": ["10.0.0.1/8"], "securityGroup": "sg"}},
+            "network": {"clients": {"cidrs": ["10.0.0.1/8"]}},
             "overrides": [{"when": {"region": "r"}, "enforce": {"rds": {"tls": "yes"}}}],
         }));
         let fields: Vec<_> = check_environment(&spec)
@@ -284,7 +279,6 @@ mod tests {
                 "enforce.slb.scheme",
                 "engines.mysqll",
                 "network.clients.cidrs[0]",
-                "network.clients.securityGroup",
                 "overrides[0].enforce.rds.tls",
                 "identityScope",
             ]

@@ -9,10 +9,10 @@ use mooring_provider::{
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use super::{Context, DeletionPlan, Layers, Output, Unresolved, networks, read};
+use super::{Context, DeletionPlan, Layers, Output, Unresolved, backends, networks, read};
 use crate::{
     api::{
-        Backends, EffectiveValue, Origin, PerProvider, Settings,
+        EffectiveValue, Origin, PerProvider, Settings,
         properties::{Alarm, Backup, DeletionPolicy, Listener, Scrape},
     },
     engine::{
@@ -34,6 +34,8 @@ pub(super) struct Built {
     pub(super) spec: Json,
     pub(super) values: Vec<EffectiveValue>,
     pub(super) not_applied: Vec<String>,
+    /// What there is to know of it beside.
+    pub(super) notes: Vec<String>,
 }
 
 fn built(spec: impl Serialize, values: Vec<EffectiveValue>) -> Built {
@@ -41,6 +43,7 @@ fn built(spec: impl Serialize, values: Vec<EffectiveValue>) -> Built {
         spec: serde_json::to_value(spec).expect("a spec is JSON"),
         values,
         not_applied: Vec::new(),
+        notes: Vec::new(),
     }
 }
 
@@ -109,12 +112,6 @@ impl Builder<'_> {
         let (class, origin) = self.class(&mut common)?;
         let network = networks::network_of(self.declaration, self.context, self.settings)?;
         let clients = self.settings.network.as_ref().map(|network| &network.clients);
-        if let Some(group) = clients.and_then(|clients| clients.security_group.as_ref()) {
-            let message =
-                "a security group of clients is not supported yet; an SRE may name their addresses in `cidrs`";
-            let problem = Problem::new(reason::INVALID_ENVIRONMENT, message).field("network.clients.securityGroup");
-            return Err(problem.value(group).into());
-        }
         let mut values = vec![EffectiveValue {
             field: "class".into(),
             value: class.clone(),
@@ -141,6 +138,7 @@ impl Builder<'_> {
             backup_retention: self.get::<Backup>("backup")?.and_then(|backup| backup.retention),
             deletion_protection: self.deletion.policy != DeletionPolicy::Delete,
             clients: clients.map(|clients| clients.cidrs.clone()).unwrap_or_default(),
+            client_security_group: clients.and_then(|clients| clients.security_group.clone()),
             network,
             common,
         };
@@ -199,30 +197,36 @@ impl Builder<'_> {
 
     fn slb(&self) -> Result<Built, Unresolved> {
         let listeners: Vec<Listener> = self.get("listeners")?.unwrap_or_default();
-        let backends = self
-            .settings
-            .network
-            .as_ref()
-            .and_then(|network| network.backends)
-            .unwrap_or_default();
+        let listeners: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| spec::Listener {
+                port: listener.port,
+                protocol: listener.protocol.unwrap_or(spec::Protocol::Tcp),
+                target_port: listener.target_port.unwrap_or(listener.port),
+                certificate: listener.certificate,
+                health_check_path: listener.health_check.map(|check| check.path),
+            })
+            .collect();
+        let backed = backends::of(
+            &self.declaration.key.component,
+            self.settings.backends(),
+            self.context.endpoints,
+            &self.get::<Vec<String>>("targets")?.unwrap_or_default(),
+            &listeners,
+        );
         let spec = spec::Slb {
             scheme: self.get::<Scheme>("scheme")?.unwrap_or_default(),
-            listeners: listeners
-                .into_iter()
-                .map(|listener| spec::Listener {
-                    port: listener.port,
-                    protocol: listener.protocol.unwrap_or(spec::Protocol::Tcp),
-                    target_port: listener.target_port.unwrap_or(listener.port),
-                    certificate: listener.certificate,
-                    health_check_path: listener.health_check.map(|check| check.path),
-                })
-                .collect(),
+            listeners,
             allow_from: self.get("allowFrom")?.unwrap_or_default(),
-            backends: (backends != Backends::Service).then(|| self.context.backends.to_vec()),
+            backends: backed.backends,
             network: networks::network_of(self.declaration, self.context, self.settings)?,
             common: self.common()?,
         };
-        Ok(built(spec, Vec::new()))
+        Ok(Built {
+            not_applied: backed.not_applied,
+            notes: backed.notes,
+            ..built(spec, Vec::new())
+        })
     }
 
     fn log(&self) -> Result<Built, Unresolved> {

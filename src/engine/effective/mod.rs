@@ -4,6 +4,7 @@
 //! overrides by region and cluster are applied first. Every value in effect is shown with its origin.
 
 mod admit;
+mod backends;
 mod deletion;
 mod environment;
 mod kinds;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 use mooring_provider::{
     ExternalId, Key, Kind,
-    spec::{Backend, Network, Selector, Subnet},
+    spec::{Network, Selector, Subnet},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
@@ -29,6 +30,7 @@ use crate::api::{
 };
 
 pub use admit::{Usage, admit, within_limits};
+pub use backends::{Endpoints, live};
 pub use deletion::{DeletionPlan, deletion};
 pub use environment::{Server, check_environment, choose_environment, server, settings};
 pub use layers::Layers;
@@ -52,8 +54,8 @@ pub struct Context<'a> {
     pub outputs: &'a BTreeMap<Key, Output>,
     /// The pods of the component.
     pub selector: Selector,
-    /// Where a balancer's requests go, if the environment's `network.backends` is not `service`.
-    pub backends: &'a [Backend],
+    /// Where the component can be reached in its cluster; `None` where there is none.
+    pub endpoints: Option<&'a Endpoints>,
 }
 
 /// What a resource gives to those that come after it.
@@ -119,6 +121,8 @@ pub struct Effective {
     pub values: Vec<EffectiveValue>,
     /// Options for other types of provider.
     pub not_applied: Vec<String>,
+    /// What there is to know of it beside: a balancer that has nothing to send requests to.
+    pub notes: Vec<String>,
     /// What becomes of it when its declaration goes.
     pub deletion: DeletionPlan,
     /// It exists already and is not ours.
@@ -193,6 +197,7 @@ fn try_resolve(declaration: &Declaration, kind: Kind, context: &Context<'_>) -> 
             .into_iter()
             .chain(built.not_applied)
             .collect(),
+        notes: built.notes,
         deletion,
         existing,
         consumption: Consumption::of(declaration.declares, Some(kind), &declaration.key.name, merged),

@@ -9,6 +9,7 @@ struct Place {
     region: Option<&'static str>,
     after: Vec<Key>,
     outputs: BTreeMap<Key, Output>,
+    endpoints: Option<Endpoints>,
 }
 
 impl Place {
@@ -20,6 +21,7 @@ impl Place {
             region: Some("cn-hangzhou"),
             after: Vec::new(),
             outputs: BTreeMap::new(),
+            endpoints: Some(Endpoints::default()),
         }
     }
 
@@ -41,7 +43,7 @@ impl Place {
                 namespace: "team-a".into(),
                 labels: BTreeMap::new(),
             },
-            backends: &[],
+            endpoints: self.endpoints.as_ref(),
         };
         let declaration = Declaration {
             key: key(kind.as_str()),
@@ -252,8 +254,10 @@ fn what_the_environment_does_not_have_is_said() {
     let pool = json!({"providers": {}, "network": {"dedicated": {"allow": true, "cidrPool": "10.64.0.0/10"}}});
     let problems = Place::new(pool, "mock").problems(Kind::Vpc, json!({"network": "dedicated", "cidr": "10.0.0.0/16"}));
     assert!(problems[0].contains("is not within 10.64.0.0/10"), "{problems:?}");
-    let none = Place::new(json!({"providers": {}}), "onprem").problems(Kind::Rds, json!({"engine": "mysql"}));
-    assert!(none[0].contains("`sizes.rds.small.onprem`"), "{none:?}");
+    let none = Place::new(json!({"providers": {}}), "openstack").problems(Kind::Rds, json!({"engine": "mysql"}));
+    assert!(none[0].contains("`sizes.rds.small.openstack`"), "{none:?}");
+    let shared: Rds = Place::new(json!({"providers": {}}), "onprem").spec(Kind::Rds, json!({"engine": "mysql"}));
+    assert_eq!(shared.class, "", "servers that are shared have no classes");
 }
 
 #[test]
@@ -314,6 +318,51 @@ fn a_dedicated_network_holds_the_applications_database() {
         .insert(key("vpc"), Output::of(&shared, ExternalId::new("vpc-1"), entry));
     let placed: Rds = place.spec(Kind::Rds, rds);
     assert_ne!(placed.network.id.as_deref(), Some("vpc-1"));
+}
+
+#[test]
+fn a_security_group_of_clients_is_passed_on() {
+    let clients = json!({"clients": {"cidrs": ["10.8.0.0/16"], "securityGroup": "sg-pods"}});
+    let place = Place::new(json!({"providers": {}, "network": clients}), "mock");
+    let rds: Rds = place.spec(Kind::Rds, json!({"engine": "mysql"}));
+    assert_eq!(
+        (rds.clients, rds.client_security_group.as_deref()),
+        (vec!["10.8.0.0/16".to_owned()], Some("sg-pods"))
+    );
+}
+
+#[test]
+fn a_balancer_has_what_its_environment_says_behind_it() {
+    let mut place = Place::new(json!({"providers": {}, "network": {"backends": "pods"}}), "mock");
+    let listeners = json!({"listeners": [{"port": 80, "targetPort": 8080}, {"port": 443, "targetPort": 8080}]});
+    let empty = place.resolve(Kind::Slb, listeners.clone()).expect("it resolves");
+    assert_eq!(empty.spec["backends"], json!([]));
+    assert!(
+        empty.notes[0].contains("no pod of component `web`"),
+        "{:?}",
+        empty.notes
+    );
+    place.endpoints = Some(Endpoints {
+        addresses: ["10.1.0.1".to_owned()].into(),
+        node_ports: None,
+    });
+    let slb: Slb = place.spec(Kind::Slb, listeners.clone());
+    assert_eq!(
+        slb.backends.map(|backends| backends.len()),
+        Some(1),
+        "once for each target port"
+    );
+    place.endpoints = None;
+    let mut properties = listeners;
+    properties["targets"] = json!(["127.0.0.1:8081"]);
+    let slb: Slb = place.spec(Kind::Slb, properties.clone());
+    assert_eq!(slb.backends.expect("targets")[0].port, 8081);
+    properties["listeners"][1]["targetPort"] = 9090.into();
+    let problems = place.problems(Kind::Slb, properties);
+    assert!(
+        problems[0].contains("targets[0]: `127.0.0.1:8081`") && problems.len() == 1,
+        "{problems:?}"
+    );
 }
 
 #[test]

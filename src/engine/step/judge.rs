@@ -72,6 +72,7 @@ pub(super) fn judge(
             let told = state(false, reason::UPDATING, message);
             Report {
                 ready: ready.or_else(|| Some(told.clone())),
+                changing: fields.clone(),
                 ..with_seen(outcome, plain(memory.clone(), None, told, soon))
             }
         }

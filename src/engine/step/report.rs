@@ -21,6 +21,8 @@ pub struct Report {
     pub endpoint: Option<String>,
     /// What differs from the declaration and is left so.
     pub drift: Vec<Difference>,
+    /// The fields that the step changed.
+    pub changing: Vec<&'static str>,
     /// When to come back.
     pub next: Next,
     /// It is over.
@@ -93,6 +95,7 @@ pub(super) fn plain(memory: Memory, ready: Option<State>, synced: State, next: N
         bindings: Bindings::new(),
         endpoint: None,
         drift: Vec::new(),
+        changing: Vec::new(),
         next,
         done: None,
         error: None,

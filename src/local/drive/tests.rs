@@ -63,6 +63,7 @@ fn rds(network: &str) -> Json {
         backup_retention: None,
         deletion_protection: false,
         clients: vec!["10.0.0.0/8".into()],
+        client_security_group: None,
         network: spec::Network {
             id: Some(network.into()),
             ..spec::Network::default()

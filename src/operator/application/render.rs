@@ -5,7 +5,7 @@
 //! business, the second a scaler's. Annotations of the Application are not copied: a delivery tool would take what
 //! carries its marks for its own, and prune it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     api::{
@@ -24,7 +24,7 @@ use k8s_openapi::{
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
-use super::properties::{NOT_HERE, ONLY_WEBSERVICE, Properties};
+use super::properties::{ExposeType, NOT_HERE, ONLY_WEBSERVICE, Properties};
 use crate::{
     api::{application::Component, names},
     engine::problem::{Problem, reason},
@@ -43,6 +43,8 @@ pub(super) struct Place<'a> {
     pub(super) namespace: &'a str,
     pub(super) application: &'a str,
     pub(super) owner: &'a OwnerReference,
+    /// The components whose balancer reaches them by the nodes, and whose Service therefore has node ports.
+    pub(super) by_node: BTreeSet<&'a str>,
 }
 
 /// An environment variable that shows an entry of a Secret.
@@ -278,7 +280,11 @@ fn resources(properties: &Properties) -> Option<ResourceRequirements> {
 
 fn service(place: &Place<'_>, component: &Component, properties: &Properties) -> Option<Service> {
     let exposed = properties.ports.iter().flatten().filter(|port| port.expose);
-    let type_ = format!("{:?}", properties.expose_type);
+    let type_ = match properties.expose_type {
+        ExposeType::ClusterIP if place.by_node.contains(component.name.as_str()) => ExposeType::NodePort,
+        written => written,
+    };
+    let type_ = format!("{type_:?}");
     let ports: Vec<_> = exposed
         .map(|port| ServicePort {
             port: port.port,
@@ -316,6 +322,10 @@ mod tests {
     use super::*;
 
     fn rendered(kind: &str, properties: Json, bound: &[BindingEnv]) -> Result<Json, Problem> {
+        placed(kind, properties, bound, &[])
+    }
+
+    fn placed(kind: &str, properties: Json, bound: &[BindingEnv], by_node: &[&str]) -> Result<Json, Problem> {
         let owner = OwnerReference {
             kind: "Application".into(),
             name: "shop".into(),
@@ -325,6 +335,7 @@ mod tests {
             namespace: "team-a",
             application: "shop",
             owner: &owner,
+            by_node: by_node.iter().copied().collect(),
         };
         let component = Component {
             name: "web".into(),
@@ -334,6 +345,29 @@ mod tests {
         };
         let Rendered { deployment, service } = render(&place, &component, bound)?;
         Ok(json!({ "deployment": deployment, "service": service }))
+    }
+
+    #[test]
+    fn a_balancer_that_reaches_nodes_finds_a_port_there() {
+        let properties = |more: Json| {
+            let mut properties = json!({"image": "shop:1.0", "ports": [{"port": 8080, "expose": true}]});
+            properties
+                .as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().cloned().unwrap_or_default());
+            properties
+        };
+        let type_of = |more: Json, by_node: &[&str]| {
+            let rendered = placed("webservice", properties(more), &[], by_node).expect("it renders");
+            rendered["service"]["spec"]["type"].clone()
+        };
+        assert_eq!(type_of(json!({}), &["web"]), "NodePort");
+        assert_eq!(type_of(json!({}), &["other"]), "ClusterIP");
+        assert_eq!(
+            type_of(json!({"exposeType": "LoadBalancer"}), &["web"]),
+            "LoadBalancer",
+            "it has node ports too"
+        );
     }
 
     #[test]

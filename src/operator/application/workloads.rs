@@ -17,7 +17,7 @@ use k8s_openapi::{
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy},
-    core::PartialObjectMeta,
+    core::{DeserializeGuard, PartialObjectMeta},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -26,7 +26,7 @@ use super::{
     render::{BindingEnv, Place, own_variables, render},
 };
 use crate::{
-    api::{Application, CloudResourceSpec, Declares, application::Component, names},
+    api::{Application, Backends, CloudResource, CloudResourceSpec, Declares, application::Component, names},
     engine::{
         declare::{COMPONENTS, Consumption, Declaration, Declared, Target, bind_target},
         problem::Problem,
@@ -110,10 +110,12 @@ pub(super) async fn bring_about(
 ) -> kube::Result<Vec<Problem>> {
     let mut problems = Vec::new();
     let owner = subject.owner();
+    let children = children::children(context, subject);
     let place = Place {
         namespace: &subject.namespace,
         application: &subject.name,
         owner: &owner,
+        by_node: by_node(context, &children),
     };
     let components = declared
         .components
@@ -184,6 +186,21 @@ pub(super) async fn bring_about(
     }
     prune(context, applied, subject, declared).await?;
     Ok(problems)
+}
+
+/// The components whose balancer reaches them by the nodes. It is known once the balancer's Environment is.
+fn by_node<'a>(context: &Context, children: &'a [Arc<DeserializeGuard<CloudResource>>]) -> BTreeSet<&'a str> {
+    let is_so = |balancer: &CloudResource| {
+        let known = balancer.status.as_ref()?;
+        let environment = context.stores.environments.get(None, known.environment.as_deref()?)?;
+        let settings = context.settings(environment.0.as_ref().ok()?, known.provider.as_deref());
+        Some(settings.ok()?.backends() == Backends::Nodes)
+    };
+    let balancers = children.iter().filter_map(|child| child.0.as_ref().ok());
+    balancers
+        .filter(|child| child.spec.slb.is_some() && is_so(child) == Some(true))
+        .map(|child| child.spec.component.as_str())
+        .collect()
 }
 
 /// The environment variables that are bound into a component. What is declared badly now, and was provisioned before,

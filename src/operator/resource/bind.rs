@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::{
     Failure, account, place_of,
-    present::{claim_with, finish, write_entries},
+    present::{claim_with, finish},
     provide::credentials,
+    publish::write_entries,
     recent::Recent,
     relations::{self, Relative, SKIPPED},
     secret::{self, Found},

@@ -16,7 +16,7 @@ use crate::{
     engine::{
         declare,
         declare::Declaration,
-        effective::{self, Output, Usage},
+        effective::{self, Endpoints, Output, Server, Usage},
         problem::{Problem, reason},
     },
     ledger::{self, Record, Standing},
@@ -51,6 +51,8 @@ pub(super) struct Inputs {
     pub(super) identity: Option<Identity>,
     /// What the ledger has of it.
     pub(super) record: Option<Record>,
+    /// Where its component can be reached, if that matters; `None` if it does and is not known yet.
+    pub(super) endpoints: Option<Endpoints>,
     /// Who owns what `existing.id` names, if that is one of ours.
     pub(super) holder: Option<Key>,
 }
@@ -112,6 +114,12 @@ pub(super) async fn dereference(
         Some(id) if status.memory.external_id.is_none() => holder(context, &key, kind, id).await?,
         _ => None,
     };
+    let pinned = status.provider.clone();
+    let pinned = pinned.or_else(|| record.as_ref().map(|record| record.provider.clone()));
+    let endpoints = match kind {
+        Kind::Slb => endpoints(context, environment.as_ref().ok(), pinned, &key).await,
+        _ => Some(Endpoints::default()),
+    };
     Ok(Inputs {
         outputs: outputs(context, &siblings, &after).await?,
         usage: match &environment {
@@ -135,8 +143,25 @@ pub(super) async fn dereference(
         after,
         identity,
         record,
+        endpoints,
         holder,
     })
+}
+
+/// Where a balancer's component can be reached, if its Environment has that looked up.
+async fn endpoints(
+    context: &Context,
+    environment: Option<&Named>,
+    provider: Option<String>,
+    key: &Key,
+) -> Option<Endpoints> {
+    let (name, environment) = environment?;
+    let provider = provider.or_else(|| match effective::server(name, &environment.spec, Kind::Slb) {
+        Ok(Server::Config(name)) => Some(name),
+        _ => None,
+    });
+    let settings = context.settings(environment, provider.as_deref()).ok()?;
+    context.stores.endpoints.of(settings.backends(), key).await
 }
 
 /// The Environment it is in: the one it was provisioned in, the one its application's resources were, else the one

@@ -17,6 +17,7 @@ mod dereference;
 mod news;
 mod present;
 mod provide;
+mod publish;
 mod recent;
 mod relations;
 mod remains;

@@ -2,7 +2,7 @@
 //! at the provider.
 
 use std::{
-    collections::{HashMap, hash_map::DefaultHasher},
+    collections::{BTreeSet, HashMap, hash_map::DefaultHasher},
     fmt::Debug,
     hash::{Hash, Hasher},
     sync::Arc,
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api::{CloudResource, condition},
     engine::declare::{self, Target},
-    operator::Context,
+    operator::{Context, endpoints::Changed},
 };
 
 type Guard = DeserializeGuard<CloudResource>;
@@ -89,7 +89,15 @@ pub(super) fn queue(context: &Arc<Context>, recent: &Arc<Recent>) -> impl Stream
         })
         .map(move |guard| relatives(&context, &guard))
     };
+    let of_endpoints = {
+        let context = Arc::clone(context);
+        stores
+            .endpoints
+            .news()
+            .map(move |changed| balancers(&context, &changed))
+    };
     let all: Vec<stream::BoxStream<'static, Vec<Reference>>> = vec![
+        of_endpoints.boxed(),
         own.boxed(),
         relatives.boxed(),
         of_environments.boxed(),
@@ -207,6 +215,22 @@ fn relatives(context: &Context, guard: &Guard) -> Vec<Reference> {
     keys.into_iter()
         .map(|(namespace, name)| ObjectRef::new(&name).within(&namespace))
         .collect()
+}
+
+/// The balancers whose backends these are.
+fn balancers(context: &Context, changed: &BTreeSet<Changed>) -> Vec<Reference> {
+    let is_meant = |object: &CloudResource| {
+        let applied = object.status.as_ref().and_then(|known| known.memory.applied.as_ref());
+        // Where the cluster's own controller manages them, nobody need look.
+        object.spec.slb.is_some()
+            && applied.is_none_or(|applied| !applied["backends"].is_null())
+            && changed.iter().any(|changed| changed.concerns(object))
+    };
+    let found = context
+        .stores
+        .resources
+        .filter(|guard| guard.0.as_ref().is_ok_and(is_meant));
+    found.iter().map(|guard| ObjectRef::from_obj(guard.as_ref())).collect()
 }
 
 /// The CloudResources of which the status is so.

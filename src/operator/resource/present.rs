@@ -7,22 +7,22 @@ use kube::{
     api::{Patch, PatchParams},
     runtime::{controller::Action, events::EventType},
 };
-use mooring_provider::{Identity, Kind, Retry};
+use mooring_provider::{DynAdapter, Identity, Kind, Retry};
 use serde_json::json;
 
 use super::{
     Failure, approval,
     dereference::{self, Inputs},
     provide::{self, Provided},
+    publish::publish,
     recent::Recent,
     relations::SKIPPED,
-    secret::{self, Content, Found},
     status::{self, Told, Written},
     validate::{self, Plan, Verdict},
 };
 use crate::{
     api::{BindingReference, CloudResource, CloudResourceStatus, condition, names},
-    engine::{Connection, Next, binding, declare::Declaration},
+    engine::{Connection, Next, Priority, declare::Declaration},
     ledger::Standing,
     operator::Context,
 };
@@ -135,7 +135,10 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
     inputs.status = object.status.clone().unwrap_or_default();
     inputs.object = object;
     inputs.record = context.engine.ledger().get(&identity).await?;
-    let base = base(context, &inputs, plan, &identity);
+    let base = CloudResourceStatus {
+        notes: notes(&connection, inputs.kind, plan),
+        ..base(context, &inputs, plan, &identity)
+    };
     let provided = match provide::provide(context, recent, &inputs, plan, &connection, &identity, &base).await? {
         Ok(provided) => provided,
         Err(told) => {
@@ -149,6 +152,19 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
         approval::used(context, &identity, environment, provider, "move").await;
     }
     conclude(context, recent, &inputs, plan, base, provided).await
+}
+
+/// What there is to know of it, here and at this provider.
+fn notes(connection: &Connection, kind: Kind, plan: &Plan) -> Vec<String> {
+    let adapter = connection.adapter(kind, Priority::Drift).ok();
+    let adapter = adapter.filter(|_| plan.existing.is_none());
+    // A spec that it cannot read is refused by the step.
+    let of_provider = adapter.and_then(|adapter| adapter.notes(&plan.spec).ok());
+    plan.notes
+        .iter()
+        .cloned()
+        .chain(of_provider.unwrap_or_default())
+        .collect()
 }
 
 /// The status as it is known before the step.
@@ -286,6 +302,10 @@ async fn conclude(
         status.conditions.clone_from(&written.conditions);
     }
     status.endpoint = report.endpoint.clone().or(status.endpoint);
+    if let (true, ["backends"], Next::After(again)) = (ready_before, report.changing.as_slice(), report.next) {
+        // Who serves its requests just now is not its state: pods come and go, and nobody is told each time.
+        return finish(context, recent, &object, &status, Some(again)).await;
+    }
     let mut ready = report.ready.clone().map(Told::from);
     let mut synced = Told::from(report.synced.clone());
     // A change in place, of one that is in use: it goes on being usable. One that comes back into use is not yet.
@@ -346,79 +366,6 @@ fn aligned(context: &Context, after: Duration) -> Duration {
     let period = poll.as_millis();
     let now = context.engine.clock().now().as_millisecond().unsigned_abs();
     Duration::from_millis((period - u128::from(now) % period) as u64)
-}
-
-/// Writes what consumers need into the Secret. Answers its name and revision, or nothing if there is nothing to give.
-#[allow(clippy::too_many_arguments, reason = "each is one thing the Secret is made of")]
-async fn publish(
-    context: &Context,
-    inputs: &Inputs,
-    plan: &Plan,
-    bindings: &mooring_provider::Bindings,
-    account: Option<&mooring_provider::Account>,
-    place: secret::Place,
-    found: Found,
-    rotated: Option<String>,
-    status: &CloudResourceStatus,
-) -> Result<Result<Option<(String, i64)>, Told>, Failure> {
-    let composed = binding::compose(inputs.kind, bindings, account, None, &plan.consumption.templates);
-    let binding = match composed {
-        Ok(binding) => binding,
-        Err(error) => return Ok(Err(Told::no("InvalidSpec", error.to_string()))),
-    };
-    if binding.entries.is_empty() {
-        return Ok(Ok(None));
-    }
-    write_entries(
-        context,
-        inputs.kind.as_str(),
-        binding.entries,
-        place,
-        found,
-        rotated,
-        status,
-    )
-    .await
-}
-
-/// Writes the entries, counting a revision if they changed.
-pub(super) async fn write_entries(
-    context: &Context,
-    kind: &str,
-    entries: mooring_provider::Bindings,
-    place: secret::Place,
-    found: Found,
-    rotated: Option<String>,
-    status: &CloudResourceStatus,
-) -> Result<Result<Option<(String, i64)>, Told>, Failure> {
-    let type_ = entries.get("type").map_or(kind, |value| value.expose()).to_owned();
-    let known = status.binding_revision.unwrap_or_default();
-    let mut content = Content {
-        type_,
-        entries,
-        revision: known.max(1),
-        rotated,
-        pending: false,
-    };
-    content.revision = match &found {
-        Found::Ours(ours) if ours.is_pending() || content.changes(ours) => known.max(ours.revision()) + 1,
-        Found::Ours(ours) => known.max(ours.revision()).max(1),
-        _ => known + 1,
-    };
-    let name = place.name.clone();
-    let (holder, revision) = match secret::put(context, &place, found, &content).await {
-        Ok(Found::Foreign(holder)) => (holder, content.revision),
-        Ok(_) => return Ok(Ok(Some((name, content.revision)))),
-        // In a namespace that is going nothing can be made; there is nobody left to need it.
-        Err(kube::Error::Api(refused)) if refused.is_forbidden() => {
-            return Ok(Err(super::forbidden(&refused.message)));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let message = format!(
-        "the Secret `{name}` (revision {revision}) belongs to {holder}; remove it, or choose another `secretName`"
-    );
-    Ok(Err(Told::no("SecretTaken", message)))
 }
 
 /// The one write, and what people are told beside it.

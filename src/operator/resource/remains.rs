@@ -183,6 +183,7 @@ fn lenient(status: &Json) -> CloudResourceStatus {
         endpoint: field(status, "endpoint"),
         effective: field(status, "effective"),
         not_applied: field(status, "notApplied"),
+        notes: field(status, "notes"),
         deletion: field(status, "deletion"),
         binding: field(status, "binding"),
         binding_revision: field(status, "bindingRevision"),

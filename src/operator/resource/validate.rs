@@ -1,11 +1,14 @@
 //! The second step: whether, and as what, a CloudResource may be provided. No I/O.
 
-use mooring_provider::{ExternalId, Kind, spec::Selector};
+use mooring_provider::{
+    ExternalId, Kind,
+    spec::{Selector, Slb},
+};
 use serde_json::Value as Json;
 
 use super::{INVALID_NAME, dereference::Inputs, status::Told};
 use crate::{
-    api::{Deletion, EffectiveValue, IdentityScope, ProviderConfig, names, properties::DeletionPolicy},
+    api::{Deletion, EffectiveValue, IdentityScope, names, properties::DeletionPolicy},
     engine::{
         declare::Consumption,
         effective::{self, DeletionPlan, Effective, Server, Unresolved, Usage},
@@ -38,6 +41,7 @@ pub(super) struct Plan {
     pub(super) consumption: Consumption,
     pub(super) values: Vec<EffectiveValue>,
     pub(super) not_applied: Vec<String>,
+    pub(super) notes: Vec<String>,
     /// Why it is not as declared although it is provided.
     pub(super) but: Option<Told>,
 }
@@ -121,7 +125,12 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
             format!("ProviderConfig `{provider}` names no type of provider"),
         ));
     };
-    let region = region_of(config);
+    let region = config.region();
+    let Some(endpoints) = &inputs.endpoints else {
+        let message = "where its component can be reached is not known yet: the operator must be able to list and watch \
+                       pods, or nodes and services, as the environment's `network.backends` says";
+        return Err(Told::no("WaitingFor", message));
+    };
     let resolved = effective::resolve(
         &inputs.declaration,
         &effective::Context {
@@ -136,7 +145,7 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
                 namespace: key.namespace.clone(),
                 labels: [(names::OAM_COMPONENT.to_owned(), key.component.clone())].into(),
             },
-            backends: &[],
+            endpoints: Some(endpoints),
         },
     );
     let resolved = resolved.map_err(|unresolved| match unresolved {
@@ -170,12 +179,6 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
     Ok(Verdict::Provide(Box::new(plan(environment, provider, resolved, moved))))
 }
 
-/// The region by which an Environment's settings are told apart.
-pub(super) fn region_of(config: &ProviderConfig) -> Option<String> {
-    let found = config.status.as_ref().and_then(|status| status.region.clone());
-    found.or_else(|| config.spec.region().map(str::to_owned))
-}
-
 fn all_of(problems: &[Problem]) -> Told {
     let reason = problems.first().map_or(reason::INVALID_SPEC, |problem| problem.reason);
     Told::no(
@@ -197,6 +200,7 @@ fn plan(environment: &str, provider: String, resolved: Effective, but: Option<To
         consumption: resolved.consumption,
         values: resolved.values,
         not_applied: resolved.not_applied,
+        notes: resolved.notes,
         spec: resolved.spec,
         but,
     }
@@ -258,7 +262,8 @@ fn within_limits(
 fn as_it_was(inputs: &Inputs, but: Told) -> Option<Plan> {
     let record = inputs.record.as_ref();
     let memory = &inputs.status.memory;
-    let spec = memory.applied.clone().or_else(|| record?.memory.applied.clone())?;
+    let mut spec = memory.applied.clone().or_else(|| record?.memory.applied.clone())?;
+    let notes = still_reached(inputs, &mut spec);
     let provider = inputs
         .status
         .provider
@@ -293,9 +298,28 @@ fn as_it_was(inputs: &Inputs, but: Told) -> Option<Plan> {
         ),
         values: inputs.status.effective.clone(),
         not_applied: inputs.status.not_applied.clone(),
+        notes,
         spec,
         but: Some(but),
     })
+}
+
+/// Pods come and go whatever is wrong with a declaration: the backends of a balancer are as they are now.
+fn still_reached(inputs: &Inputs, spec: &mut Json) -> Vec<String> {
+    let Some(endpoints) = &inputs.endpoints else {
+        return inputs.status.notes.clone();
+    };
+    if inputs.kind != Kind::Slb || spec["backends"].is_null() {
+        return inputs.status.notes.clone();
+    }
+    let Ok(mut balancer) = serde_json::from_value::<Slb>(spec.clone()) else {
+        return inputs.status.notes.clone();
+    };
+    let ports = balancer.listeners.iter().map(|listener| listener.target_port).collect();
+    let (backends, notes) = effective::live(&inputs.key().component, endpoints, &ports);
+    balancer.backends = Some(backends);
+    *spec = serde_json::to_value(balancer).expect("a spec is JSON");
+    notes
 }
 
 /// What becomes of a resource that goes: by its Environment if that is there, else by what was remembered, else the
@@ -325,7 +349,7 @@ pub(super) fn deletion_of(
             .provider
             .as_ref()
             .and_then(|name| inputs.providers.get(name));
-        let region = config.and_then(|config| region_of(config));
+        let region = config.and_then(|config| config.region());
         let settings = effective::settings(&environment.spec, region.as_deref(), cluster).ok()?;
         let properties = &inputs.declaration.properties;
         let read = |name: &str| properties.get(name).cloned();

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use mooring_provider::Kind;
 
-use super::{Failure, relations, status::Told, teardown::Going, validate};
+use super::{Failure, relations, status::Told, teardown::Going};
 use crate::{
     api::names,
-    engine::{Want, effective},
+    engine::Want,
     ledger::{Filter, Standing},
 };
 
@@ -72,14 +72,9 @@ impl Going<'_> {
     /// How many of a kind its Environment lets go within an hour.
     pub(super) fn deletes_per_hour(&self, kind: Kind, environment: &str) -> Option<u32> {
         let guard = self.context.stores.environments.get(None, environment)?;
-        let spec = &guard.0.as_ref().ok()?.spec;
-        let config = self
-            .provider()
-            .and_then(|name| self.context.stores.provider_configs.get(None, &name));
-        let region = config.and_then(|config| validate::region_of(config.0.as_ref().ok()?));
-        let cluster = self.context.options.cluster.as_deref().unwrap_or_default();
-        let settings = effective::settings(spec, region.as_deref(), cluster);
-        let settings = settings.unwrap_or_else(|_| spec.settings.clone());
+        let environment = guard.0.as_ref().ok()?;
+        let settings = self.context.settings(environment, self.provider().as_deref());
+        let settings = settings.unwrap_or_else(|_| environment.spec.settings.clone());
         settings.limits.deletes_per_hour.get(kind).copied()
     }
 

@@ -66,6 +66,12 @@ pub(crate) fn actions(product: &str) -> Option<&'static BTreeMap<String, Action>
     CONTRACT.get(product).map(|product| &product.actions)
 }
 
+/// Every product and its Actions.
+#[cfg(test)]
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static BTreeMap<String, Action>)> {
+    CONTRACT.iter().map(|(name, product)| (name.as_str(), &product.actions))
+}
+
 /// Common parameters of the RPC style, and `RegionId`, which the old SDK sends with every call.
 const COMMON: [&str; 12] = [
     "Action",

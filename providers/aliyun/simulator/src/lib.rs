@@ -12,6 +12,26 @@
 //!
 //! What it deliberately does not do: other regions, prices by size, orders, permissions finer than refusing a key,
 //! traffic through balancers, alarms that ring.
+//!
+//! Tests in the same process use a [`Handle`]; those in others the control endpoint, `/-/…`. It asks for no
+//! credentials, so the port belongs on loopback.
+//!
+//! | | |
+//! |---|---|
+//! | `GET /-/healthz` | it serves |
+//! | `GET /-/calls?since=N`, `DELETE /-/calls` | the log of calls |
+//! | `GET /-/counts` | how many, by `Product.Action` |
+//! | `POST /-/faults`, `DELETE /-/faults` | a [`Planned`] fault, such as `{"action": "CreateVpc", "fault": "lost"}`; none any more |
+//! | `POST /-/chances` | `{before, after, lost, throttled, slow}`, each from 0 to 1 |
+//! | `POST /-/deny` | `{"key": id or null, "denial": "unknown", "inactive", "forbidden" or null}` |
+//! | `POST /-/keys` | the access keys anew, `[{id, secret, account}]` |
+//! | `POST /-/hide`, `POST /-/advance` | `{"millis": N}` |
+//! | `POST /-/throttle` | `{"perSecond": N or null}` |
+//! | `GET /-/resources` | everything there is |
+//! | `POST /-/destroy` | `{"kind": "Db", "id": …}` |
+//! | `POST /-/act` | `{"product", "action", "params", "account"}`: what somebody else does |
+//! | `POST /-/rows` | `{"kind", "id", "row"}` writes if there is a row, and answers all |
+//! | `POST /-/login` | `{"id", "user", "password", "from"}` answers `true` or `false` |
 
 mod auth;
 mod call;

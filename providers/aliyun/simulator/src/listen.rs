@@ -1,6 +1,6 @@
 //! The listener: HTTP/1.1, as a server and as a proxy for `http` addresses of any host.
 
-use std::{convert::Infallible, io};
+use std::{convert::Infallible, io, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited, StreamBody, combinators::BoxBody};
@@ -32,7 +32,11 @@ pub(crate) async fn run(listener: TcpListener, cloud: Cloud, stop: CancellationT
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else { continue };
+        let Ok((stream, _)) = accepted else {
+            // There are no descriptors left; a connection that ends gives one back.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
         let (cloud, stop) = (cloud.clone(), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| answer(cloud.clone(), request));

@@ -31,6 +31,8 @@ pub struct Options {
     pub region: String,
     /// The zones of the region.
     pub zones: Vec<String>,
+    /// Its clock stands still but when it is advanced.
+    pub frozen: bool,
     /// How long a creation, a change or a deletion goes on after it was accepted.
     pub provisioning: Duration,
     /// How long what was created cannot be seen.
@@ -59,6 +61,7 @@ impl Default for Options {
             access_keys: vec![AccessKey::new(ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT)],
             region: region.into(),
             zones: ["h", "i", "j"].map(|zone| format!("{region}-{zone}")).into(),
+            frozen: false,
             provisioning: Duration::ZERO,
             invisible_for: Duration::ZERO,
             token_processing: Duration::ZERO,

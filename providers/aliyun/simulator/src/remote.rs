@@ -1,21 +1,4 @@
-//! The control endpoint, for tests in other processes: `/-/…`, without credentials, as it listens on loopback.
-//!
-//! | | |
-//! |---|---|
-//! | `GET /-/healthz` | it serves |
-//! | `GET /-/calls?since=N`, `DELETE /-/calls` | the log of calls |
-//! | `GET /-/counts` | how many, by `Product.Action` |
-//! | `POST /-/faults`, `DELETE /-/faults` | a [`Planned`] fault; none any more |
-//! | `POST /-/chances` | `{before, after, lost, throttled, slow}`, each from 0 to 1 |
-//! | `POST /-/deny` | `{"key": id or null, "denial": "unknown", "inactive", "forbidden" or null}` |
-//! | `POST /-/keys` | the access keys anew, `[{id, secret, account}]` |
-//! | `POST /-/hide`, `POST /-/advance` | `{"millis": N}` |
-//! | `POST /-/throttle` | `{"perSecond": N or null}` |
-//! | `GET /-/resources` | everything there is |
-//! | `POST /-/destroy` | `{"kind": "Db", "id": …}` |
-//! | `POST /-/act` | `{"product", "action", "params", "account"}`: what somebody else does |
-//! | `POST /-/rows` | `{"kind", "id", "row"}` writes if there is a row, and answers all |
-//! | `POST /-/login` | `{"id", "user", "password", "from"}` answers `true` or `false` |
+//! The control endpoint; what it does stands in the documentation of the crate.
 
 use std::{net::Ipv4Addr, time::Duration};
 

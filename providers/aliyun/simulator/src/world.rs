@@ -1,8 +1,10 @@
 //! Everything there is, and the clock it lives by.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs, io,
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -42,7 +44,10 @@ pub(crate) struct World {
     pub(crate) tokens: BTreeMap<String, Token>,
     pub(crate) sessions: BTreeMap<String, Session>,
     #[serde(skip)]
-    pub(crate) nonces: BTreeSet<(String, String)>,
+    nonces: BTreeMap<(String, String), i64>,
+    /// When the clock stands still, what the real one said then.
+    #[serde(skip)]
+    pub(crate) frozen: Option<i64>,
     /// Something has changed since the last save.
     #[serde(skip)]
     dirty: bool,
@@ -80,18 +85,25 @@ impl World {
         }
     }
 
-    /// Writes it beside the file and renames, so that a killed process leaves a whole file.
+    /// Writes it beside the file and renames, so that a killed process leaves a whole file. It holds passwords.
     pub(crate) fn save(&mut self, path: &Path) -> io::Result<()> {
         if !std::mem::take(&mut self.dirty) {
             return Ok(());
         }
         let beside = path.with_extension("writing");
-        fs::write(&beside, serde_json::to_vec(self).map_err(io::Error::other)?)?;
+        let bytes = serde_json::to_vec(self).map_err(io::Error::other)?;
+        let mut file = File::options()
+            .mode(0o600)
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(&beside)?;
+        file.write_all(&bytes)?;
         fs::rename(beside, path)
     }
 
     pub(crate) fn now(&self) -> i64 {
-        wall() + self.advanced
+        self.frozen.unwrap_or_else(wall) + self.advanced
     }
 
     pub(crate) fn advance(&mut self, time: Duration) {
@@ -149,7 +161,9 @@ impl World {
     }
 
     pub(crate) fn of(&self, kind: Kind) -> impl Iterator<Item = &Resource> {
-        self.all().filter(move |is| is.kind == kind)
+        let from = self.resources.range((kind, String::new())..);
+        from.take_while(move |((is, _), _)| *is == kind)
+            .map(|(_, resource)| resource)
     }
 
     /// What is directly inside something.
@@ -169,13 +183,23 @@ impl World {
         self.resources.remove(&(kind, id.to_owned()))
     }
 
+    /// Whether a key uses a nonce for the first time. Those that are too old to be sent again are forgotten.
+    pub(crate) fn first_use(&mut self, key: &str, nonce: &str, memory: i64) -> bool {
+        let now = wall();
+        if self.nonces.len() > 10_000 {
+            self.nonces.retain(|_, at| now - *at < memory);
+        }
+        self.nonces.insert((key.to_owned(), nonce.to_owned()), now).is_none()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.resources.is_empty()
     }
 
     /// The last moment at which something will come to rest, appear or go.
     pub(crate) fn unrest(&self) -> Duration {
-        let ends = self.all().flat_map(|is| {
+        // A job that is done is kept for a while, and nobody waits for its end.
+        let ends = self.all().filter(|is| is.kind != Kind::Job).flat_map(|is| {
             [
                 is.busy.as_ref().map(|busy| busy.until),
                 is.gone_at,

@@ -6,7 +6,9 @@
 //! stands in `mooring_dev_identity`, `mooring_dev_cluster` and `mooring_dev_key`. Groups of contacts are the account's
 //! and are only named.
 
+mod declared;
 mod rule;
+mod set;
 mod wire;
 
 use std::{
@@ -17,20 +19,19 @@ use std::{
 use async_trait::async_trait;
 use mooring_provider::{
     Adapter, Bindings, Capability, Change, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Kind, Owned,
-    Owner, Phase, Receipt, Result, Sighting, Span,
-    spec::{self, Common},
-    tag,
+    Owner, Phase, Receipt, Result, Sighting, spec, tag,
 };
-use serde::Deserialize;
 
 use crate::{
     actions::{Need, Used},
     api::Api,
-    marks::{self, Tags},
+    marks,
     product::Product,
     sight::{again, one_of},
 };
-use rule::{Rule, label, labels};
+use declared::labels_of;
+use rule::labels;
+use set::{State, rule_id, set_name};
 use wire::Found;
 
 /// What it takes.
@@ -49,96 +50,6 @@ const BATCH: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Monitor {
     api: Api,
-}
-
-/// A set of rules that is there, in whole or in part.
-#[derive(Debug, Clone)]
-pub(crate) struct State {
-    id: String,
-    /// By their place in the set.
-    rules: BTreeMap<usize, Found>,
-}
-
-/// `options.aliyun` of the trait.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct Options {
-    /// How long an alarm that goes on ringing is silent after it was told; a day without it.
-    silence: Option<Span>,
-}
-
-impl Options {
-    fn read(common: &Common) -> Result<Self> {
-        let options = serde_json::Value::Object(common.options.clone());
-        let read = Self::deserialize(options).map_err(|error| refused(format!("options: {error}")))?;
-        match read.silence {
-            Some(silence) if !(300..=86_400).contains(&silence.get().as_secs()) => Err(refused(format!(
-                "options.silence: `{silence}` is out of range; use 5m to 1d"
-            ))),
-            _ => Ok(read),
-        }
-    }
-
-    fn seconds(&self) -> u64 {
-        self.silence.map_or(86_400, |silence| silence.get().as_secs())
-    }
-}
-
-fn refused(message: String) -> Error {
-    Error::new(ErrorKind::InvalidSpec, "monitor.validate", format!("monitor {message}"))
-}
-
-/// The rules that are declared.
-fn declared(spec: &spec::Monitor, set: &str) -> Result<Vec<Rule>> {
-    let silence = Options::read(&spec.common)?.seconds();
-    let rule = |alarm| {
-        Rule::of(alarm, set, silence).map_err(|why| {
-            let message = format!("monitor alarms.{}: {why}", alarm.name);
-            Error::new(ErrorKind::Unsupported, "monitor.validate", message)
-        })
-    };
-    spec.alarms.iter().map(rule).collect()
-}
-
-/// The labels of a set's rules: its owner's, and the declared tags, so that who is woken sees them.
-fn labels_of(claim: &Claim, common: &Common) -> Tags {
-    labels(&marks::all(&claim.owner, common, []))
-}
-
-fn rule_id(set: &str, place: usize) -> String {
-    format!("{set}-{place}")
-}
-
-impl State {
-    /// Sets out of rules, each by its id.
-    fn of(found: impl IntoIterator<Item = Found>) -> BTreeMap<String, Self> {
-        let mut sets = BTreeMap::<String, Self>::new();
-        for found in found {
-            let Some((set, place)) = found.id.rsplit_once('-').and_then(|(set, place)| {
-                let place = place.parse().ok().filter(|place| *place < MOST)?;
-                Some((set.to_owned(), place))
-            }) else {
-                continue;
-            };
-            let state = sets.entry(set.clone()).or_insert_with(|| Self {
-                id: set,
-                rules: BTreeMap::new(),
-            });
-            state.rules.insert(place, found);
-        }
-        sets
-    }
-
-    fn owner(&self) -> Option<Owner> {
-        let mut owners = self.rules.values().map(Found::owner);
-        let first = owners.next()??;
-        owners.all(|other| other.as_ref() == Some(&first)).then_some(first)
-    }
-
-    fn carries(&self, tag: &str, value: &str) -> bool {
-        let carries = |found: &Found| found.labels.get(&label(tag)).is_some_and(|given| given == value);
-        self.rules.values().any(carries)
-    }
 }
 
 impl Monitor {
@@ -162,7 +73,7 @@ impl Monitor {
         spec: &spec::Monitor,
         state: &State,
     ) -> Result<Receipt> {
-        let rules = declared(spec, &set_name(&state.id))?;
+        let rules = declared::rules(spec, &set_name(&state.id))?;
         let labels = labels_of(claim, &spec.common);
         let mut receipt = Receipt::default();
         for (place, rule) in rules.iter().enumerate() {
@@ -181,11 +92,6 @@ impl Monitor {
         }
         Ok(receipt)
     }
-}
-
-/// The name of a set is that of its claim when it was made; its id ends in the incarnation.
-fn set_name(id: &str) -> String {
-    id.rsplit_once('-').map_or(id, |(name, _)| name).to_owned()
 }
 
 #[async_trait]
@@ -207,34 +113,7 @@ impl Adapter for Monitor {
     }
 
     fn validate(&self, spec: &spec::Monitor) -> Result<()> {
-        marks::check("monitor.validate", &spec.common)?;
-        declared(spec, "")?;
-        if spec.alarms.is_empty() || spec.alarms.len() > MOST {
-            return Err(refused(format!(
-                "alarms: there are {}; write 1 to {MOST}",
-                spec.alarms.len()
-            )));
-        }
-        let mut names = BTreeSet::new();
-        for alarm in &spec.alarms {
-            let (name, value) = (&alarm.name, alarm.threshold.value);
-            let fix = match () {
-                () if !names.insert(name) => format!("alarms.name: `{name}` is used twice; rename one"),
-                () if alarm.notify.is_empty() || alarm.notify.iter().any(|group| group.trim().is_empty()) => format!(
-                    "alarms.{name}.notify: Cloud Monitor needs a group of contacts; name one, or have the environment \
-                     set notify.<name>.contactGroup"
-                ),
-                () if !value.is_finite() || value < 0.0 || (alarm.threshold.percent && value > 100.0) => {
-                    format!("alarms.{name}.threshold: `{value}` is out of range; use 0 or more, up to 100 for percent")
-                }
-                () if !(60..=86_400).contains(&alarm.lasting.get().as_secs()) => {
-                    format!("alarms.{name}.for: `{}` is out of range; use 1m to 1d", alarm.lasting)
-                }
-                () => continue,
-            };
-            return Err(refused(fix));
-        }
-        Ok(())
+        declared::check(spec)
     }
 
     fn notes(&self, spec: &spec::Monitor) -> Vec<String> {
@@ -291,7 +170,7 @@ impl Adapter for Monitor {
 
     fn drift(&self, spec: &spec::Monitor, state: &State) -> Drift {
         let mut drift = Drift::none();
-        let Ok(wanted) = declared(spec, &set_name(&state.id)) else {
+        let Ok(wanted) = declared::rules(spec, &set_name(&state.id)) else {
             return drift;
         };
         let wanted: BTreeMap<_, _> = wanted.into_iter().map(Some).enumerate().collect();

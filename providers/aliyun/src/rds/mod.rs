@@ -31,7 +31,41 @@ use mooring_provider::{
 pub use config::{KeepBackups, Period, RdsConfig, Subscription};
 use state::State;
 
-use crate::{api::Api, marks};
+use crate::{
+    actions::{Need, Used},
+    api::Api,
+    marks,
+    product::Product,
+};
+
+/// What this kind calls.
+pub(crate) const ACTIONS: &[Used] = &[
+    (Product::Rds, "CreateAccount", Need::Create),
+    (Product::Rds, "CreateBackup", Need::Create),
+    (Product::Rds, "CreateDBInstance", Need::Create),
+    (Product::Rds, "CreateDatabase", Need::Create),
+    (Product::Rds, "DeleteAccount", Need::Both),
+    (Product::Rds, "DeleteDBInstance", Need::Destroy),
+    (Product::Rds, "DescribeAccounts", Need::Read),
+    (Product::Rds, "DescribeBackupPolicy", Need::Read),
+    (Product::Rds, "DescribeDBInstanceAttribute", Need::Read),
+    (Product::Rds, "DescribeDBInstanceIPArrayList", Need::Read),
+    (Product::Rds, "DescribeDBInstanceSSL", Need::Read),
+    (Product::Rds, "DescribeDBInstances", Need::Read),
+    (Product::Rds, "DescribeDatabases", Need::Read),
+    (Product::Rds, "GrantAccountPrivilege", Need::Create),
+    (Product::Rds, "ListTagResources", Need::Read),
+    (Product::Rds, "ModifyBackupPolicy", Need::Create),
+    (Product::Rds, "ModifyDBInstanceDeletionProtection", Need::Both),
+    (Product::Rds, "ModifyDBInstanceSSL", Need::Create),
+    (Product::Rds, "ModifyDBInstanceSpec", Need::Create),
+    (Product::Rds, "ModifySecurityIps", Need::Create),
+    (Product::Rds, "ResetAccountPassword", Need::Create),
+    (Product::Rds, "RevokeAccountPrivilege", Need::Both),
+    (Product::Rds, "TagResources", Need::Create),
+    (Product::Rds, "UntagResources", Need::Both),
+    (Product::Vpc, "DescribeVSwitches", Need::Read),
+];
 
 /// The databases of an account.
 #[derive(Debug, Clone)]

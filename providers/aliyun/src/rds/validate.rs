@@ -56,6 +56,13 @@ pub(super) fn check(spec: &Rds) -> Result<()> {
             ));
         }
     }
+    if let Some(group) = &spec.client_security_group {
+        let message = format!(
+            "network.clients.securityGroup: `{group}` cannot be let into a database here yet; an SRE may name the \
+             clients' addresses in `network.clients.cidrs`"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, "rds.validate", message));
+    }
     for client in &spec.clients {
         let (address, length) = client.split_once('/').unwrap_or((client, "32"));
         if !matches!(address.parse(), Ok(IpAddr::V4(_))) || !length.parse().is_ok_and(|length: u8| length <= 32) {

@@ -164,7 +164,6 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
             write(api, "CreateAccessControlList", UPDATE, params).await
         }
         Step::FillList { id, add, remove } => fill(api, &id, &add, &remove).await,
-        Step::DropList { id } => drop_list(api, UPDATE, &id).await,
     }
 }
 
@@ -208,8 +207,8 @@ async fn fill(api: &Api, list: &str, add: &[String], remove: &[String]) -> Resul
         ("RemoveAccessControlListEntry", remove)
     };
     let params = Params::new().set("AclId", list).json("AclEntrys", &entries(changed));
-    match write(api, action, UPDATE, params).await {
-        // A lost answer to the same call.
+    match exists_is_done(write(api, action, UPDATE, params).await) {
+        // A lost answer to the same call, in the words of another release.
         Err(error) if error.code() == Some("InvalidParam.AclEntryExists") => Ok(Receipt::default()),
         done => done,
     }

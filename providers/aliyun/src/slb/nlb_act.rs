@@ -94,9 +94,7 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
         Step::DropListener { id, .. } => drop_listener(api, OPERATION, &id).await,
         Step::DropGroup { id } => drop_group(api, OPERATION, &id).await,
         // The plan has none of these for this product.
-        Step::SetListener { .. } | Step::MakeList | Step::FillList { .. } | Step::DropList { .. } => {
-            Ok(Receipt::default())
-        }
+        Step::SetListener { .. } | Step::MakeList | Step::FillList { .. } => Ok(Receipt::default()),
     }
 }
 

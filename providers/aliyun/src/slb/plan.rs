@@ -52,8 +52,6 @@ pub(super) enum Step {
     StartListener { id: String, port: u16, protocol: String },
     /// A group that no listener needs.
     DropGroup { id: String },
-    /// A list that no listener needs.
-    DropList { id: String },
 }
 
 impl Step {
@@ -77,7 +75,6 @@ impl Step {
             }
             Self::MakeList => difference("allowFrom", "a list".into(), none()),
             Self::FillList { add, remove, .. } => difference("allowFrom", add.join(","), remove.join(",")),
-            Self::DropList { id } => difference("allowFrom", none(), id.clone()),
             Self::MakeGroup { target, .. } => difference("backends", format!("a group for port {target}"), none()),
             Self::AddServers { servers, .. } => {
                 let servers: Vec<_> = servers
@@ -107,7 +104,8 @@ fn shown(listener: &Listener) -> String {
     )
 }
 
-/// The next step, if one is needed. Where the cluster's cloud controller manages the listeners, none ever is.
+/// The next step, if one is needed. An access list that is no longer in force stays until the balancer goes, for the
+/// next time somebody is to be kept out. Where the cluster's cloud controller manages the listeners, none ever is.
 pub(super) fn next(spec: &Slb, state: &State) -> Option<Step> {
     let backends = spec.backends.as_ref()?;
     let is_udp = |protocol: Protocol| state.kind == Kind::Nlb && protocol == Protocol::Udp;
@@ -193,8 +191,7 @@ pub(super) fn next(spec: &Slb, state: &State) -> Option<Step> {
     if let Some(group) = state.groups.iter().find(|group| !in_use.contains(group.id.as_str())) {
         return Some(Step::DropGroup { id: group.id.clone() });
     }
-    let unused = state.lists.iter().find(|has| Some(&has.id) != list.as_ref());
-    unused.map(|list| Step::DropList { id: list.id.clone() })
+    None
 }
 
 /// Of two groups for one port, which a lost answer can leave behind, it is always the same that is used.

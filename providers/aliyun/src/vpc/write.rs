@@ -6,7 +6,8 @@ use serde::Deserialize;
 use super::{
     Vpc,
     cidr::Cidr,
-    read::{self, State, VSwitch},
+    read,
+    state::{State, VSwitch},
 };
 use crate::{
     api::{Call, Nothing},

@@ -20,9 +20,11 @@ use mooring_provider::{
     tag,
 };
 use mooring_simulator_aliyun::{
-    ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT, Denial, Fault, Handle, Kind as Thing, Options, Resource, Simulator,
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT, Denial, Fault, Handle, Kind as Thing, Options, Resource, Scope,
+    Simulator,
 };
 use serde_json::{Value as Json, json};
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 /// A kind of a simulated cloud.
 pub(crate) struct Simulated {
@@ -30,6 +32,19 @@ pub(crate) struct Simulated {
     pub(crate) kind: Kind,
     pub(crate) adapter: Arc<dyn DynAdapter>,
     time: time::Time,
+    /// What says which resource groups an Apsara Stack has.
+    _groups: Option<MockServer>,
+}
+
+/// The list of the resource groups of an Apsara Stack.
+pub(crate) async fn resource_groups(scope: &Scope) -> MockServer {
+    let group = json!({"id": scope.resource_group, "organizationID": scope.organization, "resourceGroupName": "shops"});
+    let server = MockServer::start().await;
+    Mock::given(wiremock::matchers::query_param("Action", "ListResourceGroup"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"code": "200", "data": [group]})))
+        .mount(&server)
+        .await;
+    server
 }
 
 /// An owner.
@@ -53,12 +68,14 @@ impl Simulated {
     pub(crate) async fn new(kind: Kind, change: impl FnOnce(&mut Options), registration: Registration) -> Self {
         let mut options = Options::default();
         change(&mut options);
-        let config = match registration.name {
-            "aliyun" => json!({"region": options.region}),
-            _ => {
-                json!({"region": options.region, "resourceGroup": options.scope.as_ref().map(|scope| &scope.resource_group)})
-            }
-        };
+        let mut config = json!({"region": options.region});
+        let mut groups = None;
+        if let Some(scope) = &options.scope {
+            let server = resource_groups(scope).await;
+            config["resourceGroup"] = json!(scope.resource_group);
+            config["endpoints"] = json!({"ascm": server.uri()});
+            groups = Some(server);
+        }
         let cloud = Simulator::start(options).await.expect("a free port");
         let act = |action, params| cloud.act("Cms", action, params).expect("the account may do it");
         act(
@@ -69,14 +86,14 @@ impl Simulated {
             "PutContactGroup",
             json!({"ContactGroupName": "shop", "ContactNames": ["me"]}),
         );
-        let mut config = config;
-        config["endpoints"] = json!({"default": cloud.url()});
+        config["endpoints"]["default"] = json!(cloud.url());
         let provider = (registration.connect)(&config, secret()).expect("the configuration is good");
         Self {
             adapter: provider.adapter(kind).expect("the kind is served"),
             cloud: Arc::new(cloud),
             kind,
             time: time::Time::begin(),
+            _groups: groups,
         }
     }
 

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How much faster: pauses before a call is sent again are short, and a call still has two seconds of the wall's.
-const FASTER: u32 = 10;
+/// How much faster: pauses before a call is sent again are short, and a call still has four seconds of the wall's.
+const FASTER: u32 = 5;
 
 /// The clock of one test.
 pub(crate) struct Time {

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+#[path = "../kit/time.rs"]
+mod time;
+
 use std::{
     sync::{
         Arc,
@@ -13,13 +16,13 @@ use std::{
 use async_trait::async_trait;
 use mooring_provider::{
     Credentials, DynAdapter, ExternalId, Kind, Owner, Provider,
-    conformance::{Faults, Subject, When},
+    conformance::{self, Faults, Subject, When},
     tag,
 };
 use mooring_provider_aliyun::register;
 use mooring_simulator_aliyun::{
-    ACCESS_KEY_ID, ACCESS_KEY_SECRET, Denial, Fault, Handle, Kind as Thing, Options, SHARED_VPC, SHARED_VSWITCHES,
-    Simulator,
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT, Denial, Fault, Handle, Kind as Thing, Options, Resource, SHARED_VPC,
+    SHARED_VSWITCHES, Simulator,
 };
 use serde_json::{Value as Json, json};
 
@@ -52,8 +55,29 @@ pub(crate) fn spec(kind: Kind) -> Json {
             "highAvailability": true, "database": "shop", "tls": "preferred", "backupRetention": "7d",
             "deletionProtection": true, "clients": ["10.8.0.0/16"], "network": network, "common": common,
         }),
+        // An https listener would need a certificate; http is served by the same product.
+        Kind::Slb => json!({
+            "scheme": "internal", "allowFrom": [], "network": network, "common": common,
+            "listeners": [listener(80, "http", 8080)],
+            "backends": [{"address": POD, "targetPort": 8080, "port": 8080}],
+        }),
+        Kind::Log => json!({
+            "retention": "30d", "sources": ["stdout"], "format": "text", "push": false, "common": common,
+            "selector": {"namespace": "team-a", "labels": {"app.oam.dev/component": "web"}},
+        }),
         kind => panic!("no spec for {kind}"),
     }
+}
+
+/// The address of a pod with a network interface of its own.
+pub(crate) const POD: &str = "10.8.0.7";
+/// The address of a node.
+pub(crate) const NODE: &str = "10.8.0.8";
+
+/// A listener of a spec.
+pub(crate) fn listener(port: u16, protocol: &str, target: u16) -> Json {
+    let path = (protocol == "http").then_some("/healthz");
+    json!({"port": port, "protocol": protocol, "targetPort": target, "certificate": null, "healthCheckPath": path})
 }
 
 /// The same, changed in what can be changed in place.
@@ -67,9 +91,54 @@ pub(crate) fn changed(kind: Kind) -> Json {
             spec["clients"] = json!(["10.8.0.0/16", "10.9.0.0/16"]);
             spec["backupRetention"] = json!("14d");
         }
+        Kind::Slb => {
+            spec["listeners"] = json!([listener(81, "http", 8080), listener(82, "http", 8081)]);
+            spec["allowFrom"] = json!(["10.9.0.0/16"]);
+            spec["backends"] = json!([
+                {"address": NODE, "targetPort": 8080, "port": 30080}, {"address": POD, "targetPort": 8081, "port": 8081},
+            ]);
+        }
+        Kind::Log => {
+            spec["retention"] = json!("60d");
+            spec["sources"] = json!(["stdout", "file:/var/log/shop/app.log"]);
+            spec["format"] = json!("json");
+        }
         kind => panic!("no spec for {kind}"),
     }
     spec
+}
+
+/// A pod and a node that a balancer can reach.
+pub(crate) fn found(cloud: &Handle) {
+    for (kind, id, address, attrs) in [
+        (Thing::NetworkInterface, "eni-pod", POD, json!({"Type": "Secondary"})),
+        (
+            Thing::NetworkInterface,
+            "eni-node",
+            NODE,
+            json!({"Type": "Primary", "InstanceId": "i-node"}),
+        ),
+        (Thing::Instance, "i-node", NODE, json!({})),
+    ] {
+        let Json::Object(mut attrs) = attrs else { continue };
+        attrs.insert("VpcId".into(), SHARED_VPC.into());
+        attrs.insert("VSwitchId".into(), SHARED_VSWITCHES[0].into());
+        attrs.insert("PrivateIpAddress".into(), address.into());
+        cloud.insert(Resource {
+            kind,
+            id: id.into(),
+            name: id.into(),
+            parent: (kind == Thing::NetworkInterface).then(|| SHARED_VSWITCHES[0].to_owned()),
+            account: ACCOUNT.into(),
+            created: cloud.now(),
+            visible_from: 0,
+            busy: None,
+            gone_at: None,
+            tags: Default::default(),
+            attrs,
+            rows: Vec::new(),
+        });
+    }
 }
 
 /// A kind of the cloud under test.
@@ -79,11 +148,12 @@ pub(crate) struct Simulated {
     pub(crate) adapter: Arc<dyn DynAdapter>,
     pub(crate) spec: Json,
     pub(crate) changed: Json,
-    clock: tokio::sync::Mutex<()>,
+    time: time::Time,
 }
 
 impl Simulated {
     pub(crate) fn new(cloud: Arc<Handle>, kind: Kind, config: Json) -> Self {
+        found(&cloud);
         let adapter = provider(&cloud, &config).adapter(kind).expect("the kind is served");
         Self {
             cloud,
@@ -91,7 +161,7 @@ impl Simulated {
             adapter,
             spec: spec(kind),
             changed: changed(kind),
-            clock: tokio::sync::Mutex::default(),
+            time: time::Time::begin(),
         }
     }
 
@@ -99,6 +169,9 @@ impl Simulated {
     fn thing(&self, id: &str) -> Thing {
         match self.kind {
             Kind::Rds => Thing::Db,
+            Kind::Slb if id.starts_with("nlb-") => Thing::Nlb,
+            Kind::Slb => Thing::Clb,
+            Kind::Log => Thing::Logstore,
             kind => panic!("nothing is known of {kind}, {id}"),
         }
     }
@@ -121,6 +194,8 @@ impl Subject for Simulated {
     async fn existing(&self, owner: &Owner) -> Vec<ExternalId> {
         let things = match self.kind {
             Kind::Rds => [Thing::Db].as_slice(),
+            Kind::Slb => &[Thing::Nlb, Thing::Clb],
+            Kind::Log => &[Thing::Logstore],
             _ => &[],
         };
         let mine = |tags: &std::collections::BTreeMap<String, String>| {
@@ -151,6 +226,40 @@ impl Subject for Simulated {
                 let made = act("Rds", "CreateDBInstance", params);
                 ExternalId::new(made["DBInstanceId"].as_str().expect("it has an id"))
             }
+            Kind::Slb if self.spec["listeners"][0]["protocol"] == "tcp" => {
+                let zones = [{ json!({"ZoneId": "cn-hangzhou-h", "VSwitchId": SHARED_VSWITCHES[0]}) }];
+                let params = json!({
+                    "RegionId": "cn-hangzhou", "AddressType": "Intranet", "VpcId": SHARED_VPC, "ZoneMappings": zones,
+                    "LoadBalancerName": name,
+                });
+                let made = act("Nlb", "CreateLoadBalancer", params);
+                ExternalId::new(made["LoadbalancerId"].as_str().expect("it has an id"))
+            }
+            Kind::Slb => {
+                let params = json!({
+                    "RegionId": "cn-hangzhou", "AddressType": "intranet", "VpcId": SHARED_VPC,
+                    "VSwitchId": SHARED_VSWITCHES[0], "InstanceChargeType": "PayByCLCU", "LoadBalancerName": name,
+                });
+                let made = act("Slb", "CreateLoadBalancer", params);
+                ExternalId::new(made["LoadBalancerId"].as_str().expect("it has an id"))
+            }
+            Kind::Log => {
+                // In the very project that ours would be in, if there is one.
+                let project = self
+                    .cloud
+                    .list(Thing::Project)
+                    .into_iter()
+                    .next()
+                    .map(|project| project.id);
+                let project = project.unwrap_or_else(|| {
+                    let params = json!({"projectName": "somebody-elses", "description": "not ours"});
+                    act("Sls", "CreateProject", params);
+                    "somebody-elses".to_owned()
+                });
+                let params = json!({"project": project, "logstoreName": name, "ttl": 30, "shardCount": 2});
+                act("Sls", "CreateLogStore", params);
+                ExternalId::new(format!("{project}/{name}"))
+            }
             kind => panic!("nothing is known of {kind}"),
         }
     }
@@ -167,15 +276,10 @@ impl Subject for Simulated {
         self.cloud.deny(refused.then_some(Denial::Unknown));
     }
 
-    /// Both clocks are set forward: the cloud's, and that of tokio, by which the kit's grace periods go. Nothing is
-    /// under way meanwhile.
+    /// Both clocks are set forward: the cloud's, and that of tokio, by which the kit's grace periods go.
     async fn settle(&self, time: Duration) {
-        // Two lives of one scenario may wait at once.
-        let _alone = self.clock.lock().await;
         self.cloud.advance(time);
-        tokio::time::pause();
-        tokio::time::advance(time).await;
-        tokio::time::resume();
+        self.time.pass(time).await;
     }
 
     async fn hide_new(&self, time: Duration) -> bool {
@@ -234,4 +338,19 @@ impl Faults for Requests {
         self.cloud.clear_faults();
         self.hit.load(Ordering::SeqCst)
     }
+}
+
+/// Runs every scenario and names each that fails as soon as it does: all of them take their time.
+pub(crate) async fn conforms(subject: &dyn Subject) {
+    let mut failures = Vec::new();
+    for scenario in conformance::SCENARIOS {
+        let since = std::time::Instant::now();
+        let failed = conformance::run_one(subject, scenario).await;
+        match &failed {
+            Some(failure) => eprintln!("FAILED after {:?}: {failure}", since.elapsed()),
+            None => eprintln!("{scenario}: {:?}", since.elapsed()),
+        }
+        failures.extend(failed);
+    }
+    assert!(failures.is_empty(), "{} scenarios failed: {failures:?}", failures.len());
 }

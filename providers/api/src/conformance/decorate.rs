@@ -45,6 +45,10 @@ macro_rules! decorate {
                 self.$inner.bindings(claim, state)
             }
 
+            fn login(&self, identity: &Identity, account: &str) -> String {
+                self.$inner.login(identity, account)
+            }
+
             async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
                 self.look(claims).await
             }

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::decorate::decorate;
 use crate::{
     Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Drift, DynAdapter, Error, ErrorKind,
-    ExternalId, Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
+    ExternalId, Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
 };
 
 /// Which side of its effect a call fails on.

@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 
 use super::decorate::decorate;
 use crate::{
-    Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Drift, DynAdapter, ErrorKind, ExternalId, Kind,
-    Owned, Owner, Phase, Receipt, Result, Sighting,
+    Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Drift, DynAdapter, ErrorKind, ExternalId,
+    Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
 };
 
 /// An adapter that does everything twice, as a caller does who did not get the first answer. The second time must

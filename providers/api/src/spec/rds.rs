@@ -32,6 +32,10 @@ pub struct Rds {
     pub deletion_protection: bool,
     /// The addresses that may connect, as CIDR. An instance that does not admit them is not ready.
     pub clients: Vec<String>,
+    /// The security group of those that may connect, beside them or instead. An instance that does not admit it is
+    /// not ready; a provider that has no such groups refuses it.
+    #[serde(default)]
+    pub client_security_group: Option<String>,
     /// Where it lives.
     pub network: Network,
     /// What every kind has.

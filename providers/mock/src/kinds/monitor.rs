@@ -71,6 +71,14 @@ impl Shape for Monitor {
         Ok(())
     }
 
+    fn notes(spec: &spec::Monitor) -> Vec<String> {
+        let silent = "alarms: nothing is measured in the mock cloud; they never go off";
+        (!spec.alarms.is_empty())
+            .then(|| silent.to_owned())
+            .into_iter()
+            .collect()
+    }
+
     fn begin(spec: &spec::Monitor, _: &Claim, _: u64) -> (Settings, String) {
         (Settings::Monitor(spec.clone()), String::new())
     }

@@ -79,7 +79,22 @@ impl Shape for Rds {
             check.require(fits, "backup.retention", retention, "is out of range; use 1d to 730d")?;
         }
         check.cidrs("clients", &spec.clients)?;
+        let group = spec.client_security_group.as_deref();
+        check.require(
+            group.is_none_or(|group| !group.trim().is_empty()),
+            "clientSecurityGroup",
+            group.unwrap_or_default(),
+            "is empty; name a security group, or leave it out",
+        )?;
         check.network(&spec.network)
+    }
+
+    fn notes(spec: &spec::Rds) -> Vec<String> {
+        let without_standby = "highAvailability: there is no standby in the mock cloud";
+        spec.high_availability
+            .then(|| without_standby.to_owned())
+            .into_iter()
+            .collect()
     }
 
     fn begin(spec: &spec::Rds, claim: &Claim, _: u64) -> (Settings, String) {
@@ -105,6 +120,12 @@ impl Shape for Rds {
         // The whitelist is closed first: a change of the class takes its time, and consumers wait for the whitelist.
         let set = |cidrs: &[String]| cidrs.iter().cloned().collect::<BTreeSet<_>>();
         drift.compare("clients", Change::Enforced, &set(&spec.clients), &set(&is.clients));
+        drift.compare(
+            "clientSecurityGroup",
+            Change::Enforced,
+            &spec.client_security_group,
+            &is.client_security_group,
+        );
         drift.compare("tls", Change::Enforced, &spec.tls, &is.tls);
         drift.compare(
             "deletionProtection",
@@ -141,6 +162,7 @@ impl Shape for Rds {
         };
         match field {
             "clients" => is.clients.clone_from(&spec.clients),
+            "clientSecurityGroup" => is.client_security_group.clone_from(&spec.client_security_group),
             "tls" => is.tls = spec.tls,
             "deletionProtection" => is.deletion_protection = spec.deletion_protection,
             "backupRetention" => is.backup_retention = spec.backup_retention,
@@ -187,6 +209,7 @@ impl Shape for Rds {
     fn shut(settings: &mut Settings) {
         if let Settings::Rds(is) = settings {
             is.clients.clear();
+            is.client_security_group = None;
         }
     }
 }

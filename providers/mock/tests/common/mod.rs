@@ -35,13 +35,13 @@ pub(crate) fn spec(kind: Kind) -> Json {
         Kind::Rds => json!({
             "engine": "mysql", "version": null, "class": "small", "storage": "20Gi", "highAvailability": false,
             "database": "shop", "tls": "preferred", "backupRetention": "7d", "deletionProtection": true,
-            "clients": ["10.8.0.0/16"], "network": network, "common": common,
+            "clients": ["10.8.0.0/16"], "clientSecurityGroup": "sg-pods", "network": network, "common": common,
         }),
         Kind::Slb => json!({
             "scheme": "internal", "allowFrom": [], "network": network, "common": common,
             "listeners": [{"port": 80, "protocol": "http", "targetPort": 8080, "certificate": null,
                            "healthCheckPath": "/"}],
-            "backends": [{"address": "10.8.0.7", "port": 8080}],
+            "backends": [{"targetPort": 8080, "address": "10.8.0.7", "port": 8080}],
         }),
         Kind::Log => json!({
             "retention": "30d", "sources": ["stdout"], "format": "text", "push": true, "common": common,

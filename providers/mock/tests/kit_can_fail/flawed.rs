@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use mooring_provider::{
     Account, AnyState, Bindings, Capability, Change, Claim, ClusterId, Created, Difference, Drift, DynAdapter, Error,
-    ErrorKind, ExternalId, Kind, Owned, Owner, Phase, Receipt, Result, Sighting, tag,
+    ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting, tag,
 };
 use mooring_provider_mock::Cloud;
 use secrecy::ExposeSecret;
@@ -161,6 +161,9 @@ impl DynAdapter for Flawed {
 
     fn bindings(&self, claim: &Claim, state: &AnyState) -> Bindings {
         self.inner.bindings(claim, state)
+    }
+    fn login(&self, identity: &Identity, account: &str) -> String {
+        self.inner.login(identity, account)
     }
 
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created> {

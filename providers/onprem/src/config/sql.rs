@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Invalid, OnpremConfig};
 
 /// A database server that is shared by applications. Its administrator's login is in the credentials Secret, under
-/// `NAME.username` and `NAME.password`. Connections are always encrypted and the certificate is verified, for the
+/// `NAME.username` and `NAME.password`: a superuser of PostgreSQL (13 or newer), of MariaDB (10.4.2 or newer) and
+/// MySQL (8.0 or newer) one with all privileges and the grant option. Connections are always encrypted and the certificate is verified, for the
 /// host as it is written here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,22 +1,23 @@
 //! The adapter: what the contract asks, said to the servers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use futures::future::join_all;
 use mooring_provider::{
-    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Kind,
-    Owned, Owner, Phase, Receipt, Result, Sighting, spec::Rds,
+    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Identity,
+    Kind, Owned, Owner, Phase, Receipt, Result, Sighting, spec::Rds,
 };
 use tokio::sync::Mutex;
 
 use super::{
     check,
     dump::Dumps,
-    host::{Found, Look, Patience, Server, Wanted},
+    host::{Look, Patience, Server, Wanted},
     names,
     placement::place,
     record::{Record, Stage},
+    sight::{is_of, parts, sight},
     sql::Ident,
     state::{self, State},
 };
@@ -113,21 +114,6 @@ impl RdsAdapter {
     }
 }
 
-fn is_of(found: &Found, owner: &Owner) -> bool {
-    found
-        .record
-        .as_ref()
-        .is_some_and(|record| *record.identity() == owner.identity)
-}
-
-fn again(error: &Error) -> Error {
-    let copy = Error::new(error.kind(), error.operation(), error.message());
-    match error.code() {
-        Some(code) => copy.with_code(code),
-        None => copy,
-    }
-}
-
 #[async_trait]
 impl Adapter for RdsAdapter {
     type Spec = Rds;
@@ -193,6 +179,11 @@ impl Adapter for RdsAdapter {
         state.bindings()
     }
 
+    fn login(&self, identity: &Identity, account: &str) -> String {
+        // A name that is made here has no other characters than any server takes.
+        names::login(identity, account).map_or_else(|_| account.to_owned(), |login| login.as_str().to_owned())
+    }
+
     async fn create(&self, claim: &Claim, spec: &Rds) -> Result<Created> {
         self.validate(spec)?;
         let record = self.record(claim, spec)?;
@@ -215,7 +206,7 @@ impl Adapter for RdsAdapter {
             host.finish(&name, record).await?;
         } else {
             let connections = check::connections(&spec.class, self.connections)?;
-            let record = state.closed(difference.field, record, spec, connections);
+            let record = record.closing(difference.field, spec, connections);
             host.write(&name, &record).await?;
         }
         Ok(Receipt::default())
@@ -269,7 +260,7 @@ impl Adapter for RdsAdapter {
 
     async fn ensure_account(&self, claim: &Claim, state: &State, account: &Account) -> Result<Receipt> {
         let (name, record) = Self::ours("rds.account", claim, state)?;
-        let login = names::login(&claim.owner.identity, &account.name)?;
+        let login = Ident::new(&account.name)?;
         let wanted = Wanted {
             account: &account.name,
             access: account.access,
@@ -281,7 +272,7 @@ impl Adapter for RdsAdapter {
 
     async fn drop_account(&self, claim: &Claim, state: &State, account: &str) -> Result<Receipt> {
         let (name, _) = Self::ours("rds.account", claim, state)?;
-        let login = names::login(&claim.owner.identity, account)?;
+        let login = Ident::new(account)?;
         state.server.host.drop_login(&name, &login).await?;
         Ok(Receipt::default())
     }
@@ -306,55 +297,5 @@ impl Adapter for RdsAdapter {
             }
         }
         Ok(owned)
-    }
-}
-
-/// The server and the name in the id of a claim.
-fn parts(claim: &Claim) -> Option<(&str, &str)> {
-    claim.id.as_ref()?.as_str().split_once('/')
-}
-
-/// What a claim sees of what the servers said.
-fn sight(claim: &Claim, looks: &[(&Server, Result<Look>)]) -> Result<Sighting<State>> {
-    let state = |server: &Server, look: &Look, found: &Found| State {
-        server: server.clone(),
-        version: look.version.clone(),
-        found: found.clone(),
-    };
-    if let Some(id) = &claim.id {
-        let wanted = parts(claim);
-        let place = wanted.and_then(|(name, _)| looks.iter().find(|(server, _)| server.config.name == name));
-        let (Some((server, look)), Some((_, name))) = (place, wanted) else {
-            let message = format!(
-                "`{id}` is on no server that `spec.onprem` names, so nothing is known of it; an id is SERVER/DATABASE"
-            );
-            return Err(Error::new(ErrorKind::PermissionDenied, "rds.observe", message));
-        };
-        let look = look.as_ref().map_err(again)?;
-        let found = look.found.iter().find(|found| found.name == name && found.is_there());
-        return Ok(found.map_or(Sighting::Absent, |found| Sighting::One(state(server, look, found))));
-    }
-    let mut seen = Vec::new();
-    let mut unanswered = None;
-    for (server, look) in looks {
-        match look {
-            Ok(look) => {
-                let found = look
-                    .found
-                    .iter()
-                    .filter(|found| found.is_there() && is_of(found, &claim.owner));
-                seen.extend(found.map(|found| state(server, look, found)));
-            }
-            Err(error) => unanswered = unanswered.or(Some(error)),
-        }
-    }
-    match (seen.len(), unanswered) {
-        (0, Some(error)) => Err(again(error)),
-        (0, None) => Ok(Sighting::Absent),
-        (1, _) => Ok(seen.pop().map_or(Sighting::Absent, Sighting::One)),
-        _ => {
-            let ids: BTreeSet<_> = seen.iter().map(State::id).collect();
-            Ok(Sighting::Several(ids.into_iter().collect()))
-        }
     }
 }

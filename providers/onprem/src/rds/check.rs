@@ -39,6 +39,13 @@ pub(crate) fn validate(spec: &Rds, servers: &[Server], usual: u32) -> Result<()>
             "is no option of a database here, which has none but `class`; remove it",
         ));
     }
+    if let Some(group) = &spec.client_security_group {
+        let message = format!(
+            "rds network.clients.securityGroup: `{group}`: servers of one's own have no security groups; an SRE may \
+             name the clients' addresses in `network.clients.cidrs`"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, "validate", message));
+    }
     connections(&spec.class, usual)?;
     if servers.iter().any(|server| server.engine == spec.engine) {
         return Ok(());
@@ -91,7 +98,9 @@ pub(crate) fn notes(spec: &Rds, servers: &[Server]) -> Vec<String> {
                 .into(),
         ),
         _ => notes.push(
-            "plain connections are refused; `class` limits the connections of each account, not of the database".into(),
+            "plain connections are refused; `class` limits the connections of each account, not of the database; from \
+             where one may connect is for the firewall"
+                .into(),
         ),
     }
     if spec.backup_retention.is_some() {

@@ -38,7 +38,8 @@ impl Dumps {
     /// Dumps a database.
     ///
     /// It is restored into a database that is there and empty, PostgreSQL's with
-    /// `pg_restore --no-owner --role=DATABASE --dbname=DATABASE DATABASE.TIME.dump` by an administrator,
+    /// `pg_restore --no-owner --no-privileges --role=DATABASE --dbname=DATABASE DATABASE.TIME.dump` by an
+    /// administrator (what belongs to whom is the new one's),
     /// MariaDB's with `mariadb DATABASE < DATABASE.TIME.sql`.
     pub(crate) async fn dump(&self, server: &Server, name: &Ident, until: &str) -> Result<PathBuf> {
         let directory = &self.0.directory;
@@ -66,10 +67,12 @@ impl Dumps {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let program = command.as_std().get_program().to_string_lossy().into_owned();
-        let output = command.output().await.map_err(|error| {
+        // Not `output`, which would take the dump into memory.
+        let running = command.spawn().map_err(|error| {
             let message = format!("`{program}` does not run; name it in `spec.onprem.backup`");
             Error::new(ErrorKind::Unsupported, OPERATION, message).with_source(error)
         })?;
+        let output = running.wait_with_output().await.map_err(failed)?;
         if !output.status.success() {
             let said = Redactor::new([&server.login.password]).message(&String::from_utf8_lossy(&output.stderr));
             let full = said.contains("No space left on device") || said.contains("write error");

@@ -28,15 +28,9 @@ pub(crate) fn database(claim: &Claim) -> Result<Ident> {
     Ident::new(join(head, &tail, DATABASE))
 }
 
-/// The login of an account of a database. Of what is such a name already it is the same.
+/// The login of an account of a database that would like to be called so.
 pub(crate) fn login(identity: &Identity, account: &str) -> Result<Ident> {
     let (name, suffix) = (plain(account), plain(identity.as_str()));
-    let is_login = account
-        .strip_suffix(&suffix)
-        .is_some_and(|head| head.len() > 1 && head.ends_with('_'));
-    if is_login && name == account && name.len() <= LOGIN {
-        return Ident::new(name);
-    }
     if name == account && name.len() + 1 + suffix.len() <= LOGIN {
         return Ident::new(join(&name, &suffix, LOGIN));
     }
@@ -96,7 +90,6 @@ mod tests {
         let login = |account| login(&Identity::new("k3x9q2abcd"), account).expect("a name");
         assert_eq!(login("shop").as_str(), "shop_k3x9q2abcd");
         assert_ne!(login("a-b"), login("a_b"));
-        assert_eq!(login("shop_k3x9q2abcd"), login("shop"));
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mooring_provider::{Bytes, ClusterId, Identity, Key, Owner, Result};
+use mooring_provider::{Bytes, ClusterId, Identity, Key, Owner, Result, spec::Rds};
 use serde::{Deserialize, Serialize};
 
 use super::error::unexpected;
@@ -89,6 +89,18 @@ impl Record {
             key: owner.key.to_string(),
             ..self.clone()
         }
+    }
+
+    /// The same after the difference in this field is closed.
+    pub(crate) fn closing(&self, field: &str, spec: &Rds, connections: u32) -> Self {
+        let mut record = self.clone();
+        match field {
+            "tags" => record.tags.clone_from(&spec.common.tags),
+            "class" => record.connections = connections,
+            "storage" => record.storage = spec.storage,
+            _ => {}
+        }
+        record
     }
 
     pub(crate) fn at(&self, stage: Stage) -> Self {

@@ -5,7 +5,7 @@ use mooring_provider::{Bindings, Change, Drift, ExternalId, Owner, Phase, spec};
 use super::{
     check,
     host::{Found, Server},
-    record::{Record, Stage},
+    record::Stage,
 };
 
 /// What a server says of one database.
@@ -78,18 +78,6 @@ impl State {
         let storage = (spec.storage.to_string(), record.storage.to_string());
         drift.compare("storage", Change::OnChange, &storage.0, &storage.1);
         drift
-    }
-
-    /// The record after the difference in this field is closed.
-    pub(crate) fn closed(&self, field: &str, record: &Record, spec: &spec::Rds, connections: u32) -> Record {
-        let mut record = record.clone();
-        match field {
-            "tags" => record.tags.clone_from(&spec.common.tags),
-            "class" => record.connections = connections,
-            "storage" => record.storage = spec.storage,
-            _ => {}
-        }
-        record
     }
 
     pub(crate) fn bindings(&self) -> Bindings {

@@ -20,7 +20,10 @@ pub(crate) fn common(center: &str) -> Json {
 
 /// Lets time pass, much of it at once: the servers answer in no time, and the grace periods are long.
 pub(crate) async fn settle(time: Duration) {
+    // Two brokers of one test may want time to pass at once.
+    static FROZEN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     tokio::time::sleep(Duration::from_millis(2)).await;
+    let _frozen = FROZEN.lock().await;
     tokio::time::pause();
     tokio::time::advance(time * 60).await;
     tokio::time::resume();

@@ -56,13 +56,6 @@ impl Process {
         }
     }
 
-    /// Asks it to end and waits until it has.
-    pub(crate) fn stop(mut self) {
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
-        assert!(asked.is_ok_and(|status| status.success()), "kill did not run");
-        let _ = self.child.wait();
-    }
-
     fn log(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let from = log.len().saturating_sub(3_000);

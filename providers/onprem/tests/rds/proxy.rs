@@ -50,9 +50,6 @@ impl Faults for Cuts {
     }
 }
 
-/// The requests that make a connection. Whoever loses one has no connection, as if the first statement was lost.
-const GREETING: usize = 5;
-
 /// What is shorter carries no statement, but a ping or a good-bye, within a record of TLS.
 const STATEMENT: usize = 36;
 
@@ -64,7 +61,9 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) async fn to(port: u16) -> Self {
+    /// A way to a server whose connections are made by so many requests. Who loses one of them has no connection, as
+    /// if the first statement was lost.
+    pub(crate) async fn to(port: u16, greeting: usize) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let own = listener.local_addr().expect("an address").port();
         let cuts = Arc::new(Cuts::default());
@@ -75,7 +74,7 @@ impl Proxy {
                 tokio::spawn(async move {
                     if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
                         let mut asking = Asking(&faults, false);
-                        let _ = pass(client, server, &faults, &mut asking).await;
+                        let _ = pass(client, server, &faults, &mut asking, greeting).await;
                     }
                 });
             }
@@ -120,6 +119,7 @@ async fn pass(
     mut server: TcpStream,
     cuts: &Cuts,
     asking: &mut Asking<'_>,
+    greeting: usize,
 ) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -132,7 +132,7 @@ async fn pass(
                 if !asking.1 && read > 0 {
                     asking.set(true);
                     requests += 1;
-                    let counts = requests > GREETING && read >= STATEMENT;
+                    let counts = requests > greeting && read >= STATEMENT;
                     match counts.then(|| cuts.next()).flatten() {
                         Some(When::Before) => return Ok(()),
                         Some(When::After) => deaf = true,

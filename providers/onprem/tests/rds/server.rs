@@ -10,16 +10,14 @@ use std::{
 };
 
 use mooring_provider::spec::Engine;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Executor, MySqlConnection, PgConnection, Row, mysql::MySqlRow, postgres::PgRow,
-};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
+use crate::{certificates::certificates, session::Session};
+
 /// The administrator that is given to Mooring; what tests do behind its back they do as `root`.
 pub(crate) const ADMIN: (&str, &str) = ("mooring", "Adm-'in\"\\1");
-const ROOT: &str = "root";
+pub(crate) const ROOT: &str = "root";
 
 /// A server with its directory.
 pub(crate) struct Server {
@@ -30,12 +28,7 @@ pub(crate) struct Server {
     user: Option<(u32, u32)>,
     child: Option<Child>,
     /// The session of `root`, who looks often.
-    session: Mutex<Option<Session>>,
-}
-
-enum Session {
-    Postgres(PgConnection),
-    Mysql(MySqlConnection),
+    pub(crate) session: Mutex<Option<Session>>,
 }
 
 impl Server {
@@ -131,6 +124,7 @@ impl Server {
                 for (option, file) in [("ssl-cert", "server.crt"), ("ssl-key", "server.key")] {
                     command.arg(format!("--{option}={}", self.path(file).display()));
                 }
+                command.arg(format!("--tmpdir={}", self.dir.path().display()));
                 command.arg(format!("--port={}", self.port)).args([
                     "--bind-address=127.0.0.1",
                     "--require-secure-transport=ON",
@@ -177,7 +171,7 @@ impl Server {
     }
 
     /// The password of `root`; MariaDB's has none at first, and none is needed here.
-    fn root(&self) -> &'static str {
+    pub(crate) fn root(&self) -> &'static str {
         if self.engine == Engine::Postgresql {
             "Root-1"
         } else {
@@ -212,11 +206,14 @@ impl Server {
     fn install_db(&self) {
         let mut command = self.command(Path::new("/usr/bin/mariadb-install-db"));
         let data = format!("--datadir={}", self.path("data").display());
+        // Two at once would share what is temporary.
+        let temporary = format!("--tmpdir={}", self.dir.path().display());
         succeed(command.args([
             "--no-defaults",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             &data,
+            &temporary,
         ]));
     }
 
@@ -256,144 +253,12 @@ impl Server {
             self.execute(&format!("KILL CONNECTION USER {name}")).await;
         }
     }
-
-    /// Runs a statement as `root`.
-    pub(crate) async fn execute(&self, sql: &str) {
-        self.query(sql).await;
-    }
-
-    /// Runs a statement as `root` in a database.
-    pub(crate) async fn execute_in(&self, database: &str, sql: &str) -> Vec<String> {
-        let answer = self.login(ROOT, self.root(), Some(database), sql).await;
-        answer.unwrap_or_else(|error| panic!("{sql}: {error}"))
-    }
-
-    /// The first column of what a statement answers to `root`, as text.
-    pub(crate) async fn query(&self, sql: &str) -> Vec<String> {
-        self.try_query(sql)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}: {error}"))
-    }
-
-    pub(crate) async fn try_query(&self, sql: &str) -> sqlx::Result<Vec<String>> {
-        let mut held = self.session.lock().await;
-        let session = match held.take() {
-            Some(session) => session,
-            None => self.session(ROOT, self.root(), None).await?,
-        };
-        let (answer, session) = session.ask(sql).await;
-        // A session that failed may be broken.
-        *held = Some(session).filter(|_| answer.is_ok());
-        answer
-    }
-
-    /// Logs in with nothing but what a container gets, and runs a statement.
-    pub(crate) async fn login(
-        &self,
-        user: &str,
-        password: &str,
-        database: Option<&str>,
-        sql: &str,
-    ) -> sqlx::Result<Vec<String>> {
-        self.session(user, password, database).await?.ask(sql).await.0
-    }
-
-    async fn session(&self, user: &str, password: &str, database: Option<&str>) -> sqlx::Result<Session> {
-        Ok(match self.engine {
-            Engine::Postgresql => Session::Postgres(self.postgres(user, password, database).await?),
-            _ => Session::Mysql(self.mysql(user, password, database).await?),
-        })
-    }
-
-    /// A session of PostgreSQL.
-    pub(crate) async fn postgres(
-        &self,
-        user: &str,
-        password: &str,
-        database: Option<&str>,
-    ) -> sqlx::Result<PgConnection> {
-        let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
-            .host("127.0.0.1")
-            .port(self.port)
-            .username(user)
-            .password(password)
-            .database(database.unwrap_or("postgres"))
-            .ssl_mode(sqlx::postgres::PgSslMode::VerifyFull)
-            .ssl_root_cert_from_pem(self.ca.clone().into_bytes());
-        options.connect().await
-    }
-
-    /// A session of MariaDB.
-    pub(crate) async fn mysql(
-        &self,
-        user: &str,
-        password: &str,
-        database: Option<&str>,
-    ) -> sqlx::Result<MySqlConnection> {
-        let mut options = sqlx::mysql::MySqlConnectOptions::new()
-            .host("127.0.0.1")
-            .port(self.port)
-            .username(user)
-            .ssl_mode(sqlx::mysql::MySqlSslMode::VerifyIdentity)
-            .ssl_ca_from_pem(self.ca.clone().into_bytes());
-        if !password.is_empty() {
-            options = options.password(password);
-        }
-        if let Some(database) = database {
-            options = options.database(database);
-        }
-        options.connect().await
-    }
-}
-
-impl Session {
-    async fn ask(self, sql: &str) -> (sqlx::Result<Vec<String>>, Self) {
-        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-        match self {
-            Self::Postgres(mut on) => {
-                let rows = on.fetch_all(sql).await;
-                let first = |row: &PgRow| row.try_get_unchecked(0).unwrap_or_default();
-                (rows.map(|rows| rows.iter().map(first).collect()), Self::Postgres(on))
-            }
-            Self::Mysql(mut on) => {
-                let rows = on.fetch_all(sql).await;
-                let first = |row: &MySqlRow| row.try_get_unchecked(0).unwrap_or_default();
-                (rows.map(|rows| rows.iter().map(first).collect()), Self::Mysql(on))
-            }
-        }
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Writes an authority, and a certificate of it for `127.0.0.1`.
-fn certificates(dir: &Path) -> String {
-    let named = |name: &str, sans: Vec<String>| {
-        let mut params = CertificateParams::new(sans).expect("good names");
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params
-    };
-    let mut authority = named("tests", Vec::new());
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("an authority");
-    let key = KeyPair::generate().expect("a key");
-    let server = named("127.0.0.1", vec!["127.0.0.1".into()])
-        .signed_by(&key, &authority)
-        .expect("a certificate");
-    fs::write(dir.join("ca.crt"), authority.pem()).expect("a file");
-    fs::write(dir.join("server.crt"), server.pem()).expect("a file");
-    fs::write(dir.join("server.key"), key.serialize_pem()).expect("a file");
-    fs::set_permissions(
-        dir.join("server.key"),
-        std::os::unix::fs::PermissionsExt::from_mode(0o600),
-    )
-    .expect("a mode");
-    authority.pem()
 }
 
 /// The directory of the newest PostgreSQL.

@@ -103,7 +103,7 @@ impl OneServer {
     pub(crate) async fn start(engine: Engine) -> Self {
         clock();
         let server = Server::start(engine).await;
-        let proxy = Proxy::to(server.port).await;
+        let proxy = Proxy::to(server.port, if engine == Engine::Postgresql { 5 } else { 4 }).await;
         let dumps = tempfile::tempdir().expect("a directory");
         let mut one = Self {
             server,
@@ -132,13 +132,18 @@ impl OneServer {
     pub(crate) async fn ready(&self, identity: &str, accounts: &[(&str, Access)]) -> Life<'_> {
         let mut life = self.life(identity);
         let account = |(name, access): &(&str, Access)| Account {
-            name: (*name).into(),
+            name: self.adapter().login(&Identity::new(identity), name),
             access: *access,
             password: PASSWORD.into(),
         };
         life.accounts = accounts.iter().map(|each| (account(each), false)).collect();
         life.until(Wish::Present).await.expect("it comes up");
         life
+    }
+
+    /// Whether one can log in with what this account of a ready database has.
+    pub(crate) async fn enters(&self, id: &ExternalId, account: &str) -> bool {
+        self.login(id, &login_of(database(id), account), PASSWORD).await
     }
 
     fn is_postgres(&self) -> bool {
@@ -162,10 +167,10 @@ pub(crate) fn database(id: &ExternalId) -> &str {
 
 /// The login of an account of a database.
 pub(crate) fn login_of(database: &str, account: &str) -> String {
-    let identity = database
-        .split('_')
-        .find(|part| part.starts_with("kit") && part.contains('x'));
-    format!("{account}_{}", identity.expect("an identity of the kit's"))
+    // The number of an incarnation follows the identity.
+    let parts = database.rsplit('_');
+    let identity = parts.into_iter().find(|part| part.chars().any(char::is_alphabetic));
+    format!("{account}_{}", identity.unwrap_or_default())
 }
 
 #[async_trait]
@@ -202,14 +207,18 @@ impl Subject for OneServer {
         if names.is_empty() {
             let left = if self.is_postgres() {
                 format!(
-                    "SELECT rolname::text FROM pg_roles WHERE rolname LIKE '%\\_{identity}%' UNION \
+                    "SELECT r.rolname::text FROM pg_roles r LEFT JOIN pg_shdescription c ON c.objoid = r.oid \
+                     WHERE r.rolname LIKE '%\\_{identity}%' OR c.description LIKE '%\\_{identity}%' UNION \
                      SELECT datname::text FROM pg_database WHERE datname LIKE '%\\_{identity}%' \
                      AND datdba <> (SELECT oid FROM pg_roles WHERE rolname = 'root')"
                 )
             } else {
-                format!("SELECT User FROM mysql.user WHERE User LIKE '%\\_{identity}'")
+                format!(
+                    "SELECT login FROM mooring.logins WHERE database_name LIKE '%\\_{identity}%' UNION \
+                     SELECT User FROM mysql.user WHERE User LIKE '%\\_{identity}'"
+                )
             };
-            names = self.server.query(&left).await;
+            names = self.server.try_query(&left).await.unwrap_or_default();
         }
         names
             .into_iter()
@@ -274,10 +283,7 @@ impl Subject for OneServer {
 
     async fn login(&self, id: &ExternalId, user: &str, password: &str) -> bool {
         let name = database(id);
-        let login = self
-            .server
-            .login(&login_of(name, user), password, Some(name), "SELECT 1")
-            .await;
+        let login = self.server.login(user, password, Some(name), "SELECT 1").await;
         login.is_ok()
     }
 

@@ -153,7 +153,7 @@ fn once(world: &mut World, key: &str, nonce: &str) -> Answer<()> {
     if nonce.is_empty() {
         return bad("MissingParameter", "The input parameter SignatureNonce is mandatory.");
     }
-    if !world.nonces.insert((key.to_owned(), nonce.to_owned())) {
+    if !world.first_use(key, nonce, 2 * SKEW) {
         return bad("SignatureNonceUsed", "Specified signature nonce was used already.");
     }
     Ok(())

@@ -230,7 +230,7 @@ fn interfaces(context: &Context<'_>) -> Answer {
         if listed && fits && context.has_tags(is) {
             all.push(json!({
                 "NetworkInterfaceId": is.id, "NetworkInterfaceName": is.name, "PrivateIpAddress": address,
-                "Status": "InUse", "Type": "Secondary", "VSwitchId": is.parent, "VpcId": is.text("VpcId"),
+                "Status": "InUse", "Type": match is.text("Type") { "" => "Secondary", kind => kind }, "VSwitchId": is.parent, "VpcId": is.text("VpcId"),
                 "InstanceId": is.text("InstanceId"), "CreationTime": iso(is.created),
                 "ServiceManaged": is.truth("ServiceManaged"), "Description": is.text("Description"),
                 "SecurityGroupIds": {"SecurityGroupId": is.list("SecurityGroupIds")},

@@ -1,5 +1,6 @@
 //! The products, a module each, and what they have in common on the wire.
 
+mod apsara;
 pub(crate) mod clb;
 pub(crate) mod cms;
 pub(crate) mod ecs;
@@ -10,6 +11,7 @@ pub(crate) mod sts;
 pub(crate) mod tag;
 pub(crate) mod tags;
 pub(crate) mod vpc;
+mod vswitch;
 
 use serde_json::{Value as Json, json};
 
@@ -105,6 +107,7 @@ fn route(context: &mut Context<'_>) -> Answer {
         "Cms" => cms::call(context),
         "Sts" => sts::call(context),
         "Tag" => tag::call(context),
+        "Ascm" | "SlsProjects" => apsara::call(context),
         _ => None,
     };
     answer.unwrap_or_else(|| absent("InvalidAction.NotFound", "This Action is not served here."))
@@ -114,7 +117,7 @@ fn route(context: &mut Context<'_>) -> Answer {
 pub(crate) fn dress(request: &Request, call: &Call, answer: &Answer, region: &str) -> Parts {
     let id = &call.request_id;
     if request.is_sls() {
-        return dress_sls(call, answer);
+        return dress_sls(request, call, answer);
     }
     let (status, mut body, retry_after) = match answer {
         Ok(reply) => (200, reply.clone(), None),
@@ -127,6 +130,9 @@ pub(crate) fn dress(request: &Request, call: &Call, answer: &Answer, region: &st
         }
     };
     body["RequestId"] = Json::from(id.as_str());
+    if call.product == "Cms" && answer.is_err() {
+        body["Success"] = false.into();
+    }
     let mut status = status;
     if request.is_asapi() {
         body["asapiSuccess"] = (status == 200).into();
@@ -150,14 +156,15 @@ pub(crate) fn dress(request: &Request, call: &Call, answer: &Answer, region: &st
     }
 }
 
-fn dress_sls(call: &Call, answer: &Answer) -> Parts {
+fn dress_sls(request: &Request, call: &Call, answer: &Answer) -> Parts {
     let (status, body) = match answer {
         Ok(Json::Null) => (200, String::new()),
         Ok(reply) => (200, reply.to_string()),
         Err(refusal) => {
             // Throttling has a code and a status of its own there.
             let (status, code) = match refusal.code.as_ref() {
-                "Throttling.User" => (403, "ReadQuotaExceed"),
+                "Throttling.User" if request.method == "GET" => (403, "ReadQuotaExceed"),
+                "Throttling.User" => (403, "WriteQuotaExceed"),
                 "ServiceUnavailable" => (503, "ServerBusy"),
                 "MissingParameter" => (400, "ParameterInvalid"),
                 code => (refusal.status, code),

@@ -1,6 +1,6 @@
 //! The users of a database. Each has a row that names its database, written before the user is made.
 
-use mooring_provider::Result;
+use mooring_provider::{ErrorKind, Result};
 use mooring_provider_http::Redactor;
 use secrecy::ExposeSecret;
 use sqlx::{MySqlConnection, Row};
@@ -93,7 +93,8 @@ impl Mysql {
         let operation = "rds.account";
         let mut on = self.acquire(operation).await?;
         let known = match self.known(operation, &mut on, name, login).await {
-            Err(error) if error::is(&error, NO_RECORDS) => return Ok(()),
+            // What is somebody else's is not the one that is to go.
+            Err(error) if error::is(&error, NO_RECORDS) || error.kind() == ErrorKind::NotOwned => return Ok(()),
             known => known?,
         };
         if known.access.is_none() {

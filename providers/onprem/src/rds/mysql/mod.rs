@@ -7,6 +7,7 @@
 //! The number of connections is a limit of each user here: there is none of a database.
 
 mod login;
+mod read;
 mod statements;
 
 use std::sync::OnceLock;
@@ -16,7 +17,7 @@ use mooring_provider::{Error, ErrorKind, Result, spec::Engine};
 use mooring_provider_http::Redactor;
 use secrecy::ExposeSecret;
 use sqlx::{
-    ConnectOptions, Connection, Executor, MySqlConnection, MySqlPool, Row,
+    ConnectOptions, Connection, Executor, MySqlConnection, MySqlPool,
     mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow, MySqlSslMode},
     pool::PoolConnection,
 };
@@ -30,7 +31,6 @@ use super::{
 use crate::config::SqlServer;
 
 /// A MariaDB or MySQL server.
-#[derive(Debug)]
 pub(crate) struct Mysql {
     name: String,
     engine: Engine,
@@ -42,6 +42,13 @@ pub(crate) struct Mysql {
 
 /// There is no such table, no such database: we have never written a record here.
 const NO_RECORDS: &[&str] = &["1146", "1049"];
+
+// The options of a connection show the password.
+impl std::fmt::Debug for Mysql {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mysql({})", self.name)
+    }
+}
 
 impl Mysql {
     pub(crate) fn new(config: &SqlServer, engine: Engine, login: &Login, patience: Patience) -> Self {
@@ -79,13 +86,13 @@ impl Mysql {
     async fn acquire(&self, operation: &'static str) -> Result<PoolConnection<sqlx::MySql>> {
         // Made at the first use: a pool needs a runtime.
         let pool = self.pool.get_or_init(|| {
-            let (engine, patience) = (self.engine, self.patience);
+            let patience = self.patience;
             MySqlPoolOptions::new()
                 .max_connections(4)
                 .acquire_timeout(patience.connect)
                 .idle_timeout(std::time::Duration::from_secs(60))
                 .after_connect(move |on, _| {
-                    let settings = statements::settings(engine, patience);
+                    let settings = statements::settings(patience);
                     Box::pin(async move { on.execute(settings.query()).await.map(drop) })
                 })
                 .connect_lazy_with(self.options.clone())
@@ -99,7 +106,7 @@ impl Mysql {
 
     /// Why there is no connection.
     async fn why(&self, operation: &'static str) -> Error {
-        let settings = statements::settings(self.engine, self.patience);
+        let settings = statements::settings(self.patience);
         let connect = async {
             let mut on = MySqlConnection::connect_with(&self.options).await?;
             on.execute(settings.query()).await?;
@@ -120,74 +127,6 @@ impl Mysql {
 
     async fn run(&self, operation: &'static str, on: &mut MySqlConnection, sql: Sql) -> Result<()> {
         self.rows(operation, on, sql).await.map(drop)
-    }
-
-    /// Every record with its database; the version even when there is none.
-    async fn records(&self, operation: &'static str, on: &mut MySqlConnection) -> Result<Look> {
-        let rows = match self.rows(operation, on, statements::look()).await {
-            Err(error) if error::is(&error, NO_RECORDS) => self.rows(operation, on, statements::version()).await?,
-            rows => rows?,
-        };
-        let fail = |error| self.fail(operation, &error);
-        let mut version = String::new();
-        let mut found = Vec::new();
-        for row in &rows {
-            version = row.try_get("version").map_err(fail)?;
-            if let Some(name) = row.try_get("name").map_err(fail)? {
-                let record: String = row.try_get("record").map_err(fail)?;
-                let (low, high): (Option<i64>, Option<i64>) =
-                    (row.try_get("low").map_err(fail)?, row.try_get("high").map_err(fail)?);
-                let present = row.try_get::<i64, _>("present").map_err(fail)? != 0;
-                found.push(self.found(name, Record::read(&record)?, present, [low, high]));
-            }
-        }
-        let is_mariadb = version.contains("MariaDB");
-        if is_mariadb != (self.engine == Engine::Mariadb) {
-            let message = format!(
-                "{}: this server says its version is {version}; it is named under the wrong one of `mariadb` and `mysql`",
-                self.name
-            );
-            return Err(Error::new(ErrorKind::InvalidSpec, operation, message));
-        }
-        let version = version.split('-').next().unwrap_or_default().to_owned();
-        Ok(Look { version, found })
-    }
-
-    fn found(&self, name: String, record: Record, present: bool, limits: [Option<i64>; 2]) -> Found {
-        let limits = limits
-            .into_iter()
-            .flatten()
-            .filter_map(|limit| u32::try_from(limit).ok());
-        let (mut other, mut same) = (None, None);
-        for limit in limits {
-            *(if limit == record.connections {
-                &mut same
-            } else {
-                &mut other
-            }) = Some(limit);
-        }
-        Found {
-            name,
-            record: Some(record),
-            present,
-            held: present,
-            admits: present,
-            closed: present,
-            limit: other.or(same),
-        }
-    }
-
-    /// Which of these databases there are.
-    async fn present(&self, operation: &'static str, on: &mut MySqlConnection, names: &[&str]) -> Result<Vec<String>> {
-        let rows = self.rows(operation, on, statements::present(names)).await?;
-        let read = |row: &MySqlRow| row.try_get("name").map_err(|error| self.fail(operation, &error));
-        rows.iter().map(read).collect()
-    }
-
-    /// The record of a database, if it has one.
-    async fn one(&self, operation: &'static str, on: &mut MySqlConnection, name: &Ident) -> Result<Option<Found>> {
-        let look = self.records(operation, on).await?;
-        Ok(look.found.into_iter().find(|found| found.name == name.as_str()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The statements, each free of I/O.
 
-use mooring_provider::{Access, Result, spec::Engine};
+use mooring_provider::{Access, Result};
 
 use super::{Dialect, Ident, Patience, Record, Sql};
 
@@ -8,19 +8,19 @@ pub(super) fn sql(text: &'static str) -> Sql {
     Sql::new(Dialect::Mysql, text)
 }
 
-/// The settings of a session. The mode is set in full: how texts are quoted depends on it.
-pub(super) fn settings(engine: Engine, patience: Patience) -> Sql {
+/// The settings of a session. The mode is set in full: how texts are quoted depends on it. How long a statement may
+/// take has another name at each; each reads what is marked for it. MySQL limits no other statement than SELECT.
+pub(super) fn settings(patience: Patience) -> Sql {
     let seconds = patience.statement.as_secs().max(1);
-    let settings = sql("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', lock_wait_timeout = ")
+    sql("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', lock_wait_timeout = ")
         .number(seconds)
         .text(", innodb_lock_wait_timeout = ")
-        .number(seconds);
-    if engine == Engine::Mariadb {
-        settings.text(", max_statement_time = ").number(seconds)
-    } else {
-        // MySQL limits no other statement than SELECT.
-        settings.text(", max_execution_time = ").number(seconds * 1000)
-    }
+        .number(seconds)
+        .text(" /*M! , max_statement_time = ")
+        .number(seconds)
+        .text(" */ /*!80000 , max_execution_time = ")
+        .number(seconds * 1000)
+        .text(" */")
 }
 
 pub(super) fn schema() -> Sql {

@@ -140,8 +140,11 @@ impl Postgres {
     pub(super) async fn drop_one(&self, name: &Ident, login: &Ident) -> Result<()> {
         let operation = "rds.account";
         let mut on = self.acquire(operation).await?;
-        if self.mark(operation, &mut on, name, login).await?.is_none() {
-            return Ok(());
+        match self.mark(operation, &mut on, name, login).await {
+            Ok(Some(_)) => {}
+            // What is somebody else's is not the one that is to go.
+            Err(error) if error.kind() == ErrorKind::NotOwned => return Ok(()),
+            none => return none.map(drop),
         }
         self.run(operation, &mut on, sql("ALTER ROLE ").ident(login).text(" NOLOGIN"))
             .await?;

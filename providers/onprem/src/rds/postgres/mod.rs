@@ -34,13 +34,19 @@ use super::{
 use crate::config::SqlServer;
 
 /// A PostgreSQL server.
-#[derive(Debug)]
 pub(crate) struct Postgres {
     name: String,
     options: PgConnectOptions,
     patience: Patience,
     redactor: Redactor,
     pool: OnceLock<PgPool>,
+}
+
+// The options of a connection show the password.
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Postgres({})", self.name)
+    }
 }
 
 impl Postgres {
@@ -206,21 +212,15 @@ impl Host for Postgres {
         let operation = "rds.create";
         let roles = Roles::of(name)?;
         let mut on = self.acquire(operation).await?;
-        let found = self.one(operation, &mut on, name).await?;
-        match found.as_ref() {
-            Some(found) if found.present && !found.held => {
-                return Err(error::taken(operation, &self.name, "database", name.as_str()));
-            }
-            Some(found) if found.present => {}
-            _ => match self.run(operation, &mut on, statements::create(&roles, record)).await {
-                Err(error) if error::is(&error, &["42P04"]) => {
-                    let found = self.one(operation, &mut on, name).await?;
-                    if !found.is_some_and(|found| found.held) {
-                        return Err(error::taken(operation, &self.name, "database", name.as_str()).with_source(error));
-                    }
+        match self.run(operation, &mut on, statements::create(&roles, record)).await {
+            // Made before, or somebody else's.
+            Err(error) if error::is(&error, &["42P04"]) => {
+                let found = self.one(operation, &mut on, name).await?;
+                if !found.is_some_and(|found| found.held) {
+                    return Err(error::taken(operation, &self.name, "database", name.as_str()).with_source(error));
                 }
-                made => made?,
-            },
+            }
+            made => made?,
         }
         self.run(operation, &mut on, statements::close(&roles, record)).await?;
         self.within(operation, name, statements::set_up(&roles)).await?;

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     Kind, Resource,
-    context::{Context, done, page},
+    context::{Context, done, page, tag_list},
     products::vpc,
     refusal::{Answer, Refusal, bad},
 };
@@ -30,7 +30,10 @@ pub(super) fn list(context: &Context<'_>) -> Answer {
     let all = context
         .seen(Kind::ClbAcl)
         .filter(fits)
-        .map(|is| json!({"AclId": is.id, "AclName": is.name, "AddressIPVersion": "ipv4"}));
+        .map(|is| {
+            let tags = tag_list(&is.tags, "TagKey", "TagValue");
+            json!({"AclId": is.id, "AclName": is.name, "AddressIPVersion": "ipv4", "Tags": {"Tag": tags}})
+        });
     let all: Vec<_> = all.collect();
     let at = context.page(50, 10)?;
     let total = all.len();

@@ -11,6 +11,7 @@ use crate::{
     Kind, Resource,
     context::Context,
     refusal::{Answer, Refusal, absent, bad},
+    world::millis,
 };
 
 const TYPES: tags::Types = &[
@@ -94,11 +95,15 @@ fn active(context: &Context<'_>) -> Answer<String> {
     Ok(balancer.id.clone())
 }
 
+/// How long a job is known after it is done.
+const KEPT: i64 = 24 * 3_600_000;
+
 /// Begins a job, which is as long as provisioning.
 fn job(context: &mut Context<'_>) -> String {
     let id = context.id("");
     let mut job = context.make(Kind::Job, &id, "");
     job.busy = context.busy("Processing");
+    job.gone_at = Some(context.now + millis(context.options.provisioning) + KEPT);
     context.world.put(job);
     id
 }

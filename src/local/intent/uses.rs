@@ -1,0 +1,106 @@
+//! Who uses what, and with which login.
+
+use std::collections::BTreeMap;
+
+use mooring_provider::{Account, DynAdapter, Key, spec::Rds};
+
+use super::Intent;
+use crate::{
+    api::Declares as Trait,
+    engine::{
+        Priority,
+        declare::{Consumption, Declaration, Target, bind_target},
+        new_password,
+        problem::{Problem, reason},
+    },
+    local::{
+        login::{account_name, accounts, own_account},
+        state::{Consumer, Login},
+    },
+};
+
+impl Intent {
+    /// The accounts of a resource: one for each of its users.
+    pub(super) fn accounts(&self, key: &Key, logins: &BTreeMap<String, Login>) -> Vec<Account> {
+        accounts(&self.consumers, key, logins)
+    }
+
+    pub(super) fn consumer(&self, declaration: &Declaration, all: &[Declaration]) -> Result<Option<Consumer>, Problem> {
+        let key = &declaration.key;
+        let (target, kind) = match declaration.declares {
+            Trait::Resource(kind) => (key.clone(), kind),
+            Trait::Bind => match bind_target(declaration, all) {
+                Some(Target::Own(target)) => {
+                    let found = all
+                        .iter()
+                        .find(|other| other.key == target)
+                        .and_then(|other| other.declares.kind());
+                    let Some(kind) = found else { return Ok(None) };
+                    (target, kind)
+                }
+                _ => {
+                    let message = "is of another application; without a cluster a bind reaches this application only";
+                    let to = declaration
+                        .properties
+                        .get("to")
+                        .and_then(|to| to.as_str())
+                        .unwrap_or_default();
+                    let problem = Problem::new(reason::TARGET_NOT_FOUND, message).field("to").value(to);
+                    return Err(problem.within(&key.component, &key.name));
+                }
+            },
+        };
+        let entry = self.entries.iter().find(|entry| entry.declaration.key == *key);
+        let consumption = match entry {
+            Some(entry) => entry.effective.consumption.clone(),
+            None => Consumption::of(declaration.declares, Some(kind), &key.name, &declaration.properties),
+        };
+        if !self.entries.iter().any(|entry| entry.declaration.key == target) {
+            return Ok(None);
+        }
+        Ok(Some(Consumer {
+            key: key.clone(),
+            target,
+            kind,
+            access: consumption.access,
+            prefix: consumption.prefix,
+            templates: consumption.templates,
+            inject: consumption.inject,
+        }))
+    }
+
+    /// Makes a login for each use that has none. True if any was made.
+    pub(in crate::local) fn make_logins(&self, logins: &mut BTreeMap<String, Login>) -> bool {
+        let mut made = false;
+        for consumer in &self.consumers {
+            let Some(entry) = self
+                .entries
+                .iter()
+                .find(|entry| entry.declaration.key == consumer.target)
+            else {
+                continue;
+            };
+            let has_accounts = entry
+                .connection
+                .adapter(entry.kind, Priority::Create)
+                .is_ok_and(|adapter| adapter.capability().accounts);
+            if !has_accounts || entry.existing().is_some() {
+                continue;
+            }
+            logins.entry(consumer.key.to_string()).or_insert_with(|| {
+                made = true;
+                let own = consumer.key == consumer.target;
+                let database = serde_json::from_value::<Rds>(entry.effective.spec.clone()).map(|rds| rds.database);
+                let username = match database {
+                    Ok(database) if own => account_name(&database),
+                    _ => own_account(&consumer.key),
+                };
+                Login {
+                    username,
+                    password: new_password(),
+                }
+            });
+        }
+        made
+    }
+}
