@@ -73,5 +73,6 @@ pub fn registrations() -> Vec<mooring_provider::Registration> {
         mooring_provider_aliyun::register_apsara(),
         mooring_provider_mock::register(),
         mooring_provider_onprem::register(),
+        mooring_provider_openstack::register(),
     ]
 }

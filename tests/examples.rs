@@ -36,11 +36,14 @@ fn documents() -> Vec<(String, Json)> {
 
 /// The Secrets of the examples, which say what entries a provider reads.
 fn secrets() -> BTreeMap<String, mooring_provider::Credentials> {
-    let secrets = documents().into_iter().filter(|(_, document)| document["kind"] == "Secret");
+    let secrets = documents()
+        .into_iter()
+        .filter(|(_, document)| document["kind"] == "Secret");
     secrets
         .map(|(_, document)| {
             let entries = document["stringData"].as_object().expect("entries").iter();
-            let entries = entries.map(|(name, value)| (name.clone(), value.as_str().expect("a text").to_owned().into()));
+            let entries =
+                entries.map(|(name, value)| (name.clone(), value.as_str().expect("a text").to_owned().into()));
             let name = document["metadata"]["name"].as_str().expect("a name");
             (name.to_owned(), entries.collect())
         })
@@ -84,11 +87,14 @@ fn every_example_says_what_it_means() {
             "ProviderConfig" => {
                 let config: ProviderConfig = serde_json::from_value(document).expect("a ProviderConfig");
                 let (provider, spec) = config.spec.provider().expect("a provider");
-                let credentials = config.spec.credentials.map(|reference| reference.secret_ref.name);
-                let credentials = credentials.map(|secret| secrets[&secret].clone()).unwrap_or_default();
+                let credentials = config.spec.credentials.as_ref();
+                let credentials = credentials.map(|reference| secrets[&reference.secret_ref.name].clone());
                 let all = mooring::registrations();
-                let registration = all.iter().find(|known| known.name == provider).expect("it is in the build");
-                let connected = (registration.connect)(&Json::Object(spec.0.clone()), credentials);
+                let registration = all
+                    .iter()
+                    .find(|known| known.name == provider)
+                    .expect("it is in the build");
+                let connected = (registration.connect)(&Json::Object(spec.0.clone()), credentials.unwrap_or_default());
                 assert!(connected.is_ok(), "{name}: {connected:?}");
             }
             other => panic!("{name}: nobody checks a {other}"),
@@ -146,6 +152,9 @@ fn the_ram_policies_allow_what_is_used_and_no_more() {
             std::fs::write(&path, &wanted).expect("it can be written");
         }
         let found = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(found, wanted, "deploy/aliyun/{name} is stale; MOORING_WRITE_POLICIES=1 writes it");
+        assert_eq!(
+            found, wanted,
+            "deploy/aliyun/{name} is stale; MOORING_WRITE_POLICIES=1 writes it"
+        );
     }
 }

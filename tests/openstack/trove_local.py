@@ -1,4 +1,6 @@
 """What Trove takes for Nova, Cinder, Glance and Swift: objects in memory. The ports of its instances are Neutron's."""
+import threading
+import time
 import uuid
 
 import novaclient.api_versions
@@ -24,12 +26,25 @@ def neutron():
     return clients.create_neutron_client(None)
 
 
+def wake(instance):
+    """Reports once Trove waits for it, as the agent of a machine does that has just started."""
+    from trove.instance import models, service_status
+    for _ in range(600):
+        time.sleep(0.1)
+        status = models.InstanceServiceStatus.find_by(instance_id=instance)
+        if status.get_status() == service_status.ServiceStatuses.PAUSED:
+            status.set_status(service_status.ServiceStatuses.SHUTDOWN)
+            status.save()
+            return
+
+
 class Server(Thing):
     def delete(self):
         SERVERS.pop(self.id, None)
 
     def resize(self, flavor_id):
         self.flavor, self.status = {"id": flavor_id}, "VERIFY_RESIZE"
+        threading.Thread(target=wake, args=(self.instance,), daemon=True).start()
 
     def confirm_resize(self):
         self.status = "ACTIVE"
@@ -54,7 +69,8 @@ class Nova:
     class servers:
         @staticmethod
         def create(name, image, flavor, nics=None, **options):
-            server = Server(id=str(uuid.uuid4()), name=name, status="ACTIVE", fault={}, addresses={}, flavor={"id": flavor}, hostId="h", host="h")
+            instance = options["meta"]["trove_instance_id"]
+            server = Server(instance=instance, id=str(uuid.uuid4()), name=name, status="ACTIVE", fault={}, addresses={}, flavor={"id": flavor}, hostId="h", host="h")
             for nic in nics or []:
                 neutron().update_port(nic["port-id"], {"port": {"device_id": server.id, "device_owner": "compute:nova"}})
             SERVERS[server.id] = server

@@ -103,6 +103,12 @@ impl Adapter for Databases {
             "is no name of a database; use up to 63 of a-z, 0-9, _ and -",
         )?;
         check.ranges("clients", &spec.clients)?;
+        check.can(
+            spec.client_security_group.is_none(),
+            "clientSecurityGroup",
+            spec.client_security_group.as_deref().unwrap_or_default(),
+            "cannot be admitted: Trove knows addresses only; name them in network.clients.cidrs of the Environment",
+        )?;
         check.require(
             spec.network.id.is_some(),
             "network.id",

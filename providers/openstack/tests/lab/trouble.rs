@@ -296,6 +296,7 @@ async fn what_trove_cannot_do_is_refused_before_anything_is_made() {
         ("highAvailability", json!(true), ErrorKind::Unsupported),
         ("tls", json!("required"), ErrorKind::Unsupported),
         ("engine", json!("sqlserver"), ErrorKind::Unsupported),
+        ("clientSecurityGroup", json!("sg-1"), ErrorKind::Unsupported),
         ("class", json!("db.huge"), ErrorKind::InvalidSpec),
     ] {
         let mut life = life(&cloud, "refused1");

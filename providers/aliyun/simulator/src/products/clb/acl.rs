@@ -27,13 +27,10 @@ pub(super) fn create(context: &mut Context<'_>) -> Answer {
 
 pub(super) fn list(context: &Context<'_>) -> Answer {
     let fits = |is: &&Resource| context.wants("AclName", &is.name) && context.has_tags(is);
-    let all = context
-        .seen(Kind::ClbAcl)
-        .filter(fits)
-        .map(|is| {
-            let tags = tag_list(&is.tags, "TagKey", "TagValue");
-            json!({"AclId": is.id, "AclName": is.name, "AddressIPVersion": "ipv4", "Tags": {"Tag": tags}})
-        });
+    let all = context.seen(Kind::ClbAcl).filter(fits).map(|is| {
+        let tags = tag_list(&is.tags, "TagKey", "TagValue");
+        json!({"AclId": is.id, "AclName": is.name, "AddressIPVersion": "ipv4", "Tags": {"Tag": tags}})
+    });
     let all: Vec<_> = all.collect();
     let at = context.page(50, 10)?;
     let total = all.len();
