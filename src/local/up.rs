@@ -78,20 +78,21 @@ pub async fn up(
     note: &(dyn Fn(String) + Sync),
 ) -> Result<Up> {
     let intent = Arc::new(intend(front, documents, environment).await?);
+    let mut owners = Vec::new();
+    for entry in &intent.entries {
+        owners.push(front.owner(&entry.declaration.key, &entry.connection, note).await?);
+    }
+    let identities: Vec<_> = owners.iter().map(|owner| owner.identity.clone()).collect();
     // The passwords are stored before anything is made with them.
-    if intent.make_logins(&mut front.secrets.accounts) {
+    if intent.make_logins(&mut front.secrets.accounts, &identities) {
         front.state.store(&front.secrets)?;
     }
     let mut units = Vec::new();
-    let mut identities = Vec::new();
-    for (index, entry) in intent.entries.iter().enumerate() {
-        let key = &entry.declaration.key;
-        let owner = front.owner(key, &entry.connection, note).await?;
+    for ((index, entry), owner) in intent.entries.iter().enumerate().zip(owners) {
         let approvals = front.engine.ledger().approvals(&owner.identity).await?;
         let approved = |word: &str| approvals.iter().any(|approval| approval == word);
         let (logins, shared) = (front.secrets.accounts.clone(), Arc::clone(&intent));
         let recreate = approved("recreate");
-        identities.push(owner.identity.clone());
         units.push(Unit {
             owner,
             kind: entry.kind,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mooring_provider::{Account, DynAdapter, Key, spec::Rds};
+use mooring_provider::{Account, DynAdapter, Identity, Key, spec::Rds};
 
 use super::Intent;
 use crate::{
@@ -69,34 +69,31 @@ impl Intent {
         }))
     }
 
-    /// Makes a login for each use that has none. True if any was made.
-    pub(in crate::local) fn make_logins(&self, logins: &mut BTreeMap<String, Login>) -> bool {
+    /// Makes a login for each use that has none; `identities` are those of the entries. True if any was made.
+    pub(in crate::local) fn make_logins(&self, logins: &mut BTreeMap<String, Login>, identities: &[Identity]) -> bool {
         let mut made = false;
         for consumer in &self.consumers {
-            let Some(entry) = self
-                .entries
-                .iter()
-                .find(|entry| entry.declaration.key == consumer.target)
-            else {
+            let mut entries = self.entries.iter().zip(identities);
+            let Some((entry, identity)) = entries.find(|(entry, _)| entry.declaration.key == consumer.target) else {
                 continue;
             };
-            let has_accounts = entry
-                .connection
-                .adapter(entry.kind, Priority::Create)
-                .is_ok_and(|adapter| adapter.capability().accounts);
-            if !has_accounts || entry.existing().is_some() {
+            let adapter = entry.connection.adapter(entry.kind, Priority::Create);
+            let Some(adapter) = adapter.ok().filter(|adapter| adapter.capability().accounts) else {
+                continue;
+            };
+            if entry.existing().is_some() {
                 continue;
             }
             logins.entry(consumer.key.to_string()).or_insert_with(|| {
                 made = true;
                 let own = consumer.key == consumer.target;
                 let database = serde_json::from_value::<Rds>(entry.effective.spec.clone()).map(|rds| rds.database);
-                let username = match database {
+                let wish = match database {
                     Ok(database) if own => account_name(&database),
                     _ => own_account(&consumer.key),
                 };
                 Login {
-                    username,
+                    username: adapter.login(identity, &wish),
                     password: new_password(),
                 }
             });

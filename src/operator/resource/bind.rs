@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use kube::{ResourceExt, runtime::controller::Action};
-use mooring_provider::{Access, Account, Bindings, DynAdapter, Identity};
+use mooring_provider::{Access, Account, Bindings, DynAdapter, Identity, Key};
 use serde_json::json;
 
 use super::{
@@ -149,7 +149,9 @@ async fn bound(
     let own = has_accounts(context, &target, kind);
     let mut account = None;
     if own {
-        let name = account::of_bind(&declaration.key);
+        let Some(name) = login(context, &target, kind, &declaration.key) else {
+            return Ok(Err(Told::no("WaitingFor", format!("`{to}` must be ready first"))));
+        };
         let spec = json!({ "engine": target.declaration.properties.get("engine") });
         let (password, now) = credentials(context, &place, found, &spec, &name, asked.as_deref()).await?;
         found = now;
@@ -229,6 +231,18 @@ pub(super) fn has_accounts(context: &Context, target: &Relative, kind: mooring_p
             .map_or(kind == mooring_provider::Kind::Rds, |adapter| {
                 adapter.capability().accounts
             })
+}
+
+/// The name of a bind's account at its target; `None` until that has an identity.
+pub(super) fn login(context: &Context, target: &Relative, kind: mooring_provider::Kind, bind: &Key) -> Option<String> {
+    let identity = Identity::new(target.object.annotations().get(names::IDENTITY)?.as_str());
+    let wish = account::of_bind(bind);
+    let connection = target
+        .status()
+        .provider
+        .and_then(|name| context.engine.connections().get(&name));
+    let adapter = connection.and_then(|connection| connection.adapter(kind, Priority::Create).ok());
+    Some(adapter.map_or_else(|| wish.clone(), |adapter| adapter.login(&identity, &wish)))
 }
 
 /// The target's entries without what is its own: its templates, and its account where the bind has another.

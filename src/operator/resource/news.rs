@@ -18,7 +18,7 @@ use super::{
     status,
 };
 use crate::{
-    api::{CloudResource, condition},
+    api::{CloudResource, condition, names},
     engine::declare::{self, Target},
     operator::{Context, endpoints::Changed},
 };
@@ -164,6 +164,7 @@ fn matters(guard: &Guard) -> u64 {
         meta.uid.as_deref(),
         meta.generation,
         meta.deletion_timestamp.is_some(),
+        meta.annotations.as_ref().and_then(|all| all.get(names::IDENTITY)),
         known.map(|known| {
             (
                 status::holds(known, condition::READY),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
-use mooring_provider::{Access, Account, Error, ErrorKind, Identity, Owner, Permission};
+use mooring_provider::{Access, Account, DynAdapter, Error, ErrorKind, Identity, Owner, Permission};
 use secrecy::SecretString;
 
 use super::{
@@ -57,14 +57,16 @@ pub(super) async fn provide(
     if let Found::Foreign(holder) = &found {
         return Ok(Err(taken(&place, holder)));
     }
-    let has_accounts = match connection.adapter(inputs.kind, crate::engine::Priority::Create) {
-        Ok(adapter) => mooring_provider::DynAdapter::capability(&adapter).accounts && plan.existing.is_none(),
+    let adapter = match connection.adapter(inputs.kind, crate::engine::Priority::Create) {
+        Ok(adapter) => adapter,
         Err(error) => return Ok(Err(Told::no(error.reason(), error.to_string()))),
     };
+    let has_accounts = adapter.capability().accounts && plan.existing.is_none();
     let asked = object.annotations().get(names::ROTATE).cloned();
     let (mut own, mut accounts) = (None, Vec::new());
     if has_accounts {
-        let name = account::main(plan.spec["database"].as_str().unwrap_or(&inputs.key().application));
+        let wish = account::main(plan.spec["database"].as_str().unwrap_or(&inputs.key().application));
+        let name = adapter.login(identity, &wish);
         let (password, now) = credentials(context, &place, found, &plan.spec, &name, asked.as_deref()).await?;
         found = now;
         if let Found::Foreign(holder) = &found {
@@ -76,7 +78,7 @@ pub(super) async fn provide(
             password,
         };
         accounts.push(account.clone());
-        accounts.extend(of_binds(context, inputs).await?);
+        accounts.extend(of_binds(context, inputs, |wish| adapter.login(identity, wish)).await?);
         own = Some(account);
     } else if let Some(name) = &plan.credentials_secret {
         match given(context, &place.namespace, name).await? {
@@ -186,7 +188,7 @@ pub(super) async fn credentials(
 }
 
 /// The accounts of those who bind to it and have a password.
-async fn of_binds(context: &Context, inputs: &Inputs) -> kube::Result<Vec<Account>> {
+async fn of_binds(context: &Context, inputs: &Inputs, login: impl Fn(&str) -> String) -> kube::Result<Vec<Account>> {
     let mut accounts = Vec::new();
     let target = relations::Relative {
         object: Arc::clone(&inputs.object),
@@ -208,7 +210,7 @@ async fn of_binds(context: &Context, inputs: &Inputs) -> kube::Result<Vec<Accoun
                 .and_then(|bind| bind.access)
                 .unwrap_or(Access::ReadOnly);
             accounts.push(Account {
-                name: account::of_bind(bind.key()),
+                name: login(&account::of_bind(bind.key())),
                 access: access.at_most(most),
                 password,
             });

@@ -195,7 +195,10 @@ impl Going<'_> {
             .and_then(|target| target.object.annotations().get(names::IDENTITY).cloned());
         if let Some(identity) = identity {
             let told = self.context.engine.ledger().told(&Identity::new(identity)).await?;
-            if told.contains_key(&super::account::of_bind(&self.key)) {
+            let login = target.as_ref().and_then(|target| {
+                super::bind::login(self.context, target, target.declaration.declares.kind()?, &self.key)
+            });
+            if login.is_some_and(|login| told.contains_key(&login)) {
                 let message = format!("its account is being dropped at the target; {}", self.until());
                 return self.wait(Told::yes("Revoking", message), Duration::from_secs(1)).await;
             }
