@@ -140,7 +140,7 @@ pub struct Settings {
     /// How much a namespace may have.
     #[serde(skip_serializing_if = "is_default")]
     pub limits: Limits,
-    /// What a name in an alarm's `notify` means.
+    /// What a name in an alarm's `notify` means; `default` is told of an alarm that names nobody.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub notify: BTreeMap<String, Notify>,
 }

@@ -316,7 +316,13 @@ impl Builder<'_> {
             return Err(invalid(at("metric"), message).value(alarm.metric.as_str()));
         }
         let notify = match &alarm.notify {
-            None => Vec::new(),
+            None => {
+                let everybody = self.settings.notify.get(NOTIFY_DEFAULT);
+                everybody
+                    .map(|notify| notify.contact_group.clone())
+                    .into_iter()
+                    .collect()
+            }
             Some(name) => match self.settings.notify.get(name) {
                 Some(notify) => vec![notify.contact_group.clone()],
                 None => {
@@ -353,6 +359,9 @@ impl Builder<'_> {
         }))
     }
 }
+
+/// Who is told of an alarm that names nobody.
+const NOTIFY_DEFAULT: &str = "default";
 
 /// The providers whose databases have no classes: what there is on a shared server is shared.
 const WITHOUT_CLASSES: [&str; 1] = ["onprem"];

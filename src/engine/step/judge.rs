@@ -12,6 +12,9 @@ use super::{
 };
 use crate::ledger::{Memory, Record, Standing};
 
+/// How soon it is looked whether a step that was taken has had its effect.
+const AFTER_A_STEP: Duration = Duration::from_secs(2);
+
 /// An identity that the ledger knows under another key, or for another holder, is not taken by copying it.
 pub(super) fn held_by_another(job: &Job, known: &Record, memory: &Memory) -> Option<Report> {
     let same = known.owner == job.owner || job.may_adopt || known.standing == Standing::Gone;
@@ -57,6 +60,12 @@ pub(super) fn judge(
         let told = state(false, reason, message);
         plain(memory.clone(), Some(told.clone()), told, soon)
     };
+    // Most steps are small and take effect at once, and the next one waits for that; a long one is seen to be long.
+    let at_once = Next::After(capability.poll_busy.min(AFTER_A_STEP));
+    let stepped = |memory: &Memory, reason, message: &str| Report {
+        next: at_once,
+        ..waiting(memory, reason, message)
+    };
     match &outcome.step {
         Step::Created { id, .. } => {
             memory.external_id = Some(id.clone());
@@ -73,20 +82,20 @@ pub(super) fn judge(
             Report {
                 ready: ready.or_else(|| Some(told.clone())),
                 changing: fields.clone(),
-                ..with_seen(outcome, plain(memory.clone(), None, told, soon))
+                ..with_seen(outcome, plain(memory.clone(), None, told, at_once))
             }
         }
         Step::AccountEnsured { name, .. } | Step::AccountDropped { name, .. } => {
-            waiting(memory, reason::UPDATING, &format!("the account {name} is being set"))
+            stepped(memory, reason::UPDATING, &format!("the account {name} is being set"))
         }
-        Step::Unparked { .. } => waiting(
+        Step::Unparked { .. } => stepped(
             memory,
             reason::UPDATING,
             "it is being taken back into use, with its data",
         ),
-        Step::Adopted { .. } => waiting(memory, reason::UPDATING, "it moves here, as approved"),
-        Step::Deleting { .. } => waiting(memory, reason::DELETING, "the provider was told to delete it"),
-        Step::Parking { .. } => waiting(memory, reason::DELETING, "it is being taken out of use, its data kept"),
+        Step::Adopted { .. } => stepped(memory, reason::UPDATING, "it moves here, as approved"),
+        Step::Deleting { .. } => stepped(memory, reason::DELETING, "the provider was told to delete it"),
+        Step::Parking { .. } => stepped(memory, reason::DELETING, "it is being taken out of use, its data kept"),
         Step::Wait { reason, message } => {
             if *reason == reason::SETTLING && memory.intent.is_none() && memory.missing_since.is_none() {
                 memory.missing_since = Some(now);
