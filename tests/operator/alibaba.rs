@@ -1,14 +1,9 @@
 //! Applications on Alibaba Cloud, whose part the simulator plays, from the Application to a login and back.
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
-use kube::{Api, ResourceExt, api::DeleteParams};
-use mooring::api::{Application, CloudResource};
+use kube::{Api, api::DeleteParams};
+use mooring::api::Application;
 use mooring_simulator_aliyun::{
     ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT, AccessKey, Denial, Handle, Kind, Options, SHARED_VPC, SHARED_VSWITCHES,
     Simulator,
@@ -16,7 +11,7 @@ use mooring_simulator_aliyun::{
 use serde_json::{Value as Json, json};
 
 use crate::{
-    resource_support::{entries, gone, ready, told},
+    resource_support::{entries, ready, told},
     support::cluster::{Cluster, SYSTEM, Team, eventually},
 };
 
@@ -124,8 +119,8 @@ async fn team(cluster: &Cluster, name: &str, url: &str, environment: Json) -> Te
 }
 
 /// The portable application of the documentation: what it says of a cloud is one label.
-fn shop(team: &Team, more: Option<Json>) -> Json {
-    let mut traits = vec![
+fn shop(team: &Team) -> Json {
+    let traits = [
         json!({"type": "rds", "properties": {"engine": "mysql", "version": "8.0", "as": "DB"}}),
         json!({"type": "slb", "properties": {"listeners": [{"port": 80, "targetPort": 8080, "protocol": "http"}]}}),
         json!({"type": "log", "properties": {"sources": ["stdout"], "retention": "7d"}}),
@@ -133,7 +128,6 @@ fn shop(team: &Team, more: Option<Json>) -> Json {
             {"of": "rds", "metric": "connections", "above": "80%", "for": "5m"},
         ]}}),
     ];
-    traits.extend(more);
     json!({
         "apiVersion": "core.oam.dev/v1beta1", "kind": "Application",
         "metadata": {
@@ -197,7 +191,7 @@ fn database(cloud: &Handle) -> String {
 async fn an_application_lives_and_dies_there() {
     let cloud = cloud().await;
     let team = team(Cluster::shared(), "ali", &cloud.url(), json!({})).await;
-    team.apply_json(shop(&team, None)).await;
+    team.apply_json(shop(&team)).await;
     all_ready(&team).await;
     let id = database(&cloud);
     for (secret, may_write) in [("shop-web-rds", true), ("shop-report-bind", false)] {
@@ -217,7 +211,7 @@ async fn an_application_lives_and_dies_there() {
 async fn a_new_key_takes_effect_and_a_refused_account_proves_nothing() {
     let cloud = cloud().await;
     let team = team(Cluster::shared(), "alikey", &cloud.url(), json!({})).await;
-    team.apply_json(shop(&team, None)).await;
+    team.apply_json(shop(&team)).await;
     all_ready(&team).await;
     let before = stands(&cloud);
 
@@ -238,7 +232,7 @@ async fn a_new_key_takes_effect_and_a_refused_account_proves_nothing() {
     credentials(&team, NEW_KEY.0, NEW_KEY.1).await;
     let grown =
         json!({"type": "rds", "properties": {"engine": "mysql", "version": "8.0", "as": "DB", "storage": "40Gi"}});
-    let mut larger = shop(&team, None);
+    let mut larger = shop(&team);
     larger["spec"]["components"][0]["traits"][0] = grown;
     team.apply_json(larger).await;
     eventually("the new key changed it", async || {
@@ -249,171 +243,4 @@ async fn a_new_key_takes_effect_and_a_refused_account_proves_nothing() {
     goes(&team).await;
     is_gone(&team).await;
     eventually("the cloud is empty", async || stands(&cloud).is_empty().then_some(())).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_in_a_dedicated_network_is_waited_for_and_not_touched() {
-    let cloud = cloud().await;
-    let team = team(Cluster::shared(), "alivpc", &cloud.url(), json!({})).await;
-    let dedicated = json!({"type": "vpc", "properties": {"network": "dedicated"}});
-    team.apply_json(shop(&team, Some(dedicated))).await;
-    all_ready(&team).await;
-    let ours = |kind: Kind| {
-        let found = cloud.list(kind).into_iter().map(|resource| resource.id);
-        found.filter(|id| !id.contains("shared")).collect::<Vec<_>>()
-    };
-    let (vpc, vswitch) = (ours(Kind::Vpc)[0].clone(), ours(Kind::VSwitch)[0].clone());
-    let stranger = cloud
-        .act(
-            "Slb",
-            "CreateLoadBalancer",
-            json!({
-                "RegionId": "cn-hangzhou", "AddressType": "intranet", "VpcId": vpc, "VSwitchId": vswitch,
-                "LoadBalancerName": "theirs", "InstanceChargeType": "PayByCLCU",
-            }),
-        )
-        .expect("somebody else may");
-    let stranger = stranger["LoadBalancerId"].as_str().expect("an id").to_owned();
-    goes(&team).await;
-    patiently("it says what it waits for", async || {
-        let waiting = crate::resource_support::find(&team, "shop-web-vpc").await?;
-        let deleting = crate::resource_support::condition(&waiting, "Deleting")?;
-        (deleting.reason == "Busy").then_some(())
-    })
-    .await;
-    assert!(cloud.get(Kind::Clb, &stranger).is_some(), "it is not ours");
-    cloud.destroy(Kind::Clb, &stranger);
-    gone(&team, "shop-web-vpc").await;
-    is_gone(&team).await;
-    eventually("the cloud is empty", async || stands(&cloud).is_empty().then_some(())).await;
-}
-
-/// The simulator as a process of its own, as a CI job has it.
-struct Served {
-    child: Child,
-    url: String,
-}
-
-impl Served {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mooring"))
-            .args(["simulate", "aliyun", "--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the simulator starts");
-        let mut url = String::new();
-        let stdout = child.stdout.take().expect("its stdout");
-        BufReader::new(stdout).read_line(&mut url).expect("it says where it is");
-        let url = url.trim().to_owned();
-        for (action, params) in CONTACTS {
-            let params: Json = serde_json::from_str(params).expect("JSON");
-            let body = json!({"product": "Cms", "action": action, "params": params}).to_string();
-            post(url.trim_start_matches("http://"), "/-/act", &body);
-        }
-        Self { child, url }
-    }
-}
-
-/// A request to the simulator's control endpoint.
-fn post(address: &str, path: &str, body: &str) {
-    use std::io::{Read as _, Write as _};
-    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-    let length = body.len();
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_while_it_provisions_it_makes_one_of_each() {
-    let served = Served::start(&[
-        "--provisioning",
-        "1s",
-        "--lost-replies",
-        "0.1",
-        "--throttled",
-        "0.1",
-        "--seed",
-        "7",
-    ]);
-    let cluster = Cluster::own();
-    let run = |n: usize| -> Child {
-        Command::new(env!("CARGO_BIN_EXE_mooring"))
-            .args(["run", "--applications", "on", "--lease", "2s", "--namespace", SYSTEM])
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--identity",
-                &format!("operator-{n}"),
-                "--kubeconfig",
-            ])
-            .arg(&cluster.kubeconfig)
-            .arg("--ledger")
-            .arg(format!("sqlite:{}", cluster.directory().join("kill.db").display()))
-            .stdin(Stdio::null())
-            .stderr(File::create(cluster.directory().join(format!("operator-{n}.log"))).expect("a log file"))
-            .spawn()
-            .expect("the operator starts")
-    };
-    let mut operator = run(0);
-    let team = team(&cluster, "alikill", &served.url, json!({})).await;
-    team.apply_json(shop(&team, None)).await;
-    let resources: Api<CloudResource> = team.api();
-    for n in 1..5 {
-        // Each time it is further: the next resource has shown itself.
-        eventually("it goes on", async || {
-            let all = resources.list(&kube::api::ListParams::default()).await.ok()?.items;
-            let begun = all
-                .iter()
-                .filter(|one| one.annotations().contains_key("mooring.dev/identity"));
-            (begun.count() >= n.min(4)).then_some(())
-        })
-        .await;
-        operator.kill().expect("it can be killed");
-        operator.wait().expect("it is gone");
-        operator = run(n);
-    }
-    all_ready(&team).await;
-    let ids: Vec<_> = resources
-        .list(&kube::api::ListParams::default())
-        .await
-        .expect("it answers")
-        .items
-        .into_iter()
-        .filter_map(|one| one.status?.memory.external_id)
-        .collect();
-    assert_eq!(ids.len(), 4, "{ids:?}");
-    let calm = json!({"before": 0, "after": 0, "lost": 0, "throttled": 0, "slow": 0}).to_string();
-    post(served.url.trim_start_matches("http://"), "/-/chances", &calm);
-    let stands = inventory(&cluster).await;
-    assert_eq!(stands.len(), 4, "one of each: {stands:?}");
-    goes(&team).await;
-    is_gone(&team).await;
-    assert_eq!(inventory(&cluster).await, Vec::<Json>::new());
-    operator.kill().expect("it can be killed");
-    operator.wait().expect("it is gone");
-}
-
-/// What stands at the providers, asked by the command line.
-async fn inventory(cluster: &Cluster) -> Vec<Json> {
-    let output = Command::new(env!("CARGO_BIN_EXE_mooring"))
-        .args(["inventory", "-o", "json", "--kubeconfig"])
-        .arg(&cluster.kubeconfig)
-        .output()
-        .expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }

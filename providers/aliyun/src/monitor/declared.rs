@@ -77,7 +77,7 @@ pub(super) fn check(spec: &spec::Monitor) -> Result<()> {
             () if !names.insert(name) => format!("alarms.name: `{name}` is used twice; rename one"),
             () if alarm.notify.is_empty() || alarm.notify.iter().any(|group| group.trim().is_empty()) => format!(
                 "alarms.{name}.notify: Cloud Monitor needs a group of contacts; name one, or have the environment \
-                 set `notify: {default: {contactGroup: NAME}}`"
+                 set `notify: {{default: {{contactGroup: NAME}}}}`"
             ),
             () if !value.is_finite() || value < 0.0 || (alarm.threshold.percent && value > 100.0) => {
                 format!("alarms.{name}.threshold: `{value}` is out of range; use 0 or more, up to 100 for percent")
