@@ -2,7 +2,7 @@
 //!
 //! VictoriaLogs cannot be had from a package registry, so what answers here is a model of the four paths that the
 //! adapter uses, written from what VictoriaLogs 1.26 answers (pushing, asking, tenants, and the refusal to delete)
-//! and from the documentation of the later versions that delete.
+//! and from memory of how later versions delete, which was never seen.
 
 use std::{
     collections::HashMap,
