@@ -148,8 +148,8 @@ fn standing(standing: RetainedStanding) -> Standing {
     }
 }
 
-/// What stands at the providers of a cluster, asked with their credentials.
-pub(super) async fn inventory(cluster: &Cluster) -> Result<Vec<Entry>, Error> {
+/// What stands at the providers of a cluster, asked with their credentials, and why some could not be asked.
+pub(super) async fn inventory(cluster: &Cluster) -> Result<(Vec<Entry>, Vec<Error>), Error> {
     let client = client(cluster).await?;
     let system = Api::<Namespace>::all(client.clone()).get("kube-system").await;
     let id = ClusterId::new(
@@ -175,24 +175,35 @@ pub(super) async fn inventory(cluster: &Cluster) -> Result<Vec<Entry>, Error> {
     let configs = Api::<ProviderConfig>::all(client.clone())
         .list(&ListParams::default())
         .await;
-    let mut entries = Vec::new();
+    let (mut entries, mut failures) = (Vec::new(), Vec::new());
     for config in configs.map_err(failed("list ProviderConfigs"))? {
-        let name = config.name_any();
-        let credentials = credentials(&client, &config).await?;
-        let Some((provider, settings)) = config.spec.provider() else {
-            continue;
-        };
-        let settings = serde_json::Value::Object(settings.0.clone());
-        let connection = engine.connections().connect(&name, provider, &settings, credentials);
-        let wrong = |source| Error::Provider {
-            provider: name.clone(),
-            source,
-        };
-        let connection = connection.map_err(wrong)?;
-        let found = engine.inventory(&connection, Some(&declared)).await;
-        entries.extend(found.map_err(wrong)?);
+        match stands(&client, &engine, &config, &declared).await {
+            Ok(found) => entries.extend(found),
+            Err(error) => failures.push(error),
+        }
     }
-    Ok(entries)
+    Ok((entries, failures))
+}
+
+async fn stands(
+    client: &Client,
+    engine: &Engine,
+    config: &ProviderConfig,
+    declared: &HashSet<Identity>,
+) -> Result<Vec<Entry>, Error> {
+    let name = config.name_any();
+    let credentials = credentials(client, config).await?;
+    let Some((provider, settings)) = config.spec.provider() else {
+        return Ok(Vec::new());
+    };
+    let settings = serde_json::Value::Object(settings.0.clone());
+    let wrong = |source| Error::Provider {
+        provider: name.clone(),
+        source,
+    };
+    let connection = engine.connections().connect(&name, provider, &settings, credentials);
+    let connection = connection.map_err(wrong)?;
+    engine.inventory(&connection, Some(declared)).await.map_err(wrong)
 }
 
 fn record(resource: RetainedResource) -> Record {

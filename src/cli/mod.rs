@@ -146,7 +146,12 @@ async fn command(command: Command) -> Result<bool, Error> {
             answer(&local::list(&front).await?, &place)
         }
         Command::Inventory { cluster, place, .. } if cluster.is_meant() => {
-            answer(&cluster::inventory(&cluster).await?, &place)
+            let (entries, failures) = cluster::inventory(&cluster).await?;
+            answer(&entries, &place)?;
+            for failure in &failures {
+                eprintln!("error: {}", chain(failure));
+            }
+            Ok(failures.is_empty())
         }
         Command::Inventory { files, place, .. } => {
             let Some((front, documents)) = open(&files.files, &place).await? else {

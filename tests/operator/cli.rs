@@ -41,7 +41,9 @@ async fn refused(arguments: &[&str]) -> String {
 
 /// The rows of a verb's JSON that are this team's.
 async fn rows(verb: &str, team: &Team) -> Vec<Json> {
-    let all: Vec<Json> = serde_json::from_str(&said(&[verb, "-o", "json"]).await).expect("JSON");
+    // A provider of another test that is gone by now keeps nobody from seeing the rest.
+    let output = mooring(&[verb, "-o", "json"]).await;
+    let all: Vec<Json> = serde_json::from_slice(&output.stdout).expect("JSON");
     let ours = |row: &Json| {
         let key = [&row["key"], &row["owner"]].into_iter().find_map(Json::as_str);
         key.is_some_and(|key| key.starts_with(&team.namespace))
