@@ -66,13 +66,9 @@ fn stands(cloud: &Handle) -> Vec<String> {
 async fn credentials(team: &Team, id: &str, secret: &str) {
     let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(team.client.clone(), SYSTEM);
     let name = format!("aliyun-{}", team.namespace);
-    let object = serde_json::from_value(json!({
-        "metadata": {"name": name}, "stringData": {"accessKeyId": id, "accessKeySecret": secret},
-    }));
-    let object: k8s_openapi::api::core::v1::Secret = object.expect("a Secret");
     let parameters = kube::api::PatchParams::apply("sre").force();
     let patch = kube::api::Patch::Apply(json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": object.metadata,
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
         "stringData": {"accessKeyId": id, "accessKeySecret": secret},
     }));
     secrets

@@ -345,32 +345,39 @@ pub(super) async fn gather(
     subject: &Subject,
     mut standing: ApplicationStatus,
 ) -> kube::Result<Option<Duration>> {
-    let before = current(context, subject).await?;
-    date(&mut standing, &before);
-    let known = ApplicationStatus {
-        rest: Map::new(),
-        ..before
-    };
-    if known == standing {
+    let Some(known) = differs(context, subject, &mut standing).await? else {
         return Ok(None);
-    }
+    };
     if let Some(due) = progress.is_due_in(&subject.uid, &known, &standing) {
         return Ok(Some(due));
     }
-    write(context, subject, standing).await.map(|()| None)
+    put(context, subject, &standing).await.map(|()| None)
 }
 
 /// Writes the status, if it is another.
 pub(super) async fn write(context: &Context, subject: &Subject, mut standing: ApplicationStatus) -> kube::Result<()> {
+    match differs(context, subject, &mut standing).await? {
+        Some(_) => put(context, subject, &standing).await,
+        None => Ok(()),
+    }
+}
+
+/// The status as it stands, if it is another; `standing` gets its dates.
+async fn differs(
+    context: &Context,
+    subject: &Subject,
+    standing: &mut ApplicationStatus,
+) -> kube::Result<Option<ApplicationStatus>> {
     let before = current(context, subject).await?;
-    date(&mut standing, &before);
+    date(standing, &before);
     let known = ApplicationStatus {
         rest: Map::new(),
         ..before
     };
-    if known == standing {
-        return Ok(());
-    }
+    Ok((known != *standing).then_some(known))
+}
+
+async fn put(context: &Context, subject: &Subject, standing: &ApplicationStatus) -> kube::Result<()> {
     let api = Api::<Guard>::namespaced(context.client.clone(), &subject.namespace);
     let parameters = PatchParams {
         field_manager: Some(names::MANAGER_APPLICATION.into()),

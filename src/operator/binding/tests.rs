@@ -278,6 +278,12 @@ fn variables(live: &Workload) -> BTreeMap<(String, String), EnvVar> {
 }
 
 proptest! {
+    // Beside this file: the top level of the repository is fixed.
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(proptest::test_runner::FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
+
     #[test]
     fn what_is_not_ours_is_neither_changed_nor_taken_away(
         found in prop::collection::vec(there(), 8),
