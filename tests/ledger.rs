@@ -67,6 +67,7 @@ suite! {
     what_is_being_deleted_may_forget_that_it_was_ready,
     deletions_count_each_identity_once,
     audits_come_latest_first,
+    of_what_was_done_long_ago_the_last_entries_stay,
     what_was_told_is_kept_by_account,
     an_approval_holds_until_it_is_used,
     prune_takes_what_is_gone_and_nothing_else,

@@ -49,6 +49,10 @@ use super::{
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = (
+    "has(self.home) == (self.identityScope == 'environment')",
+    "`home` names the cluster that makes what `identityScope: environment` shares: set both, or neither",
+))]
 pub struct EnvironmentSpec {
     /// How careful it is by default: what becomes of data, whether a change waits. By default development.
     #[serde(default)]
@@ -57,6 +61,12 @@ pub struct EnvironmentSpec {
     #[serde(default)]
     #[x_kube(validation = ("self == oldSelf", "`identityScope` cannot be changed: resources would change their owner"))]
     pub identity_scope: IdentityScope,
+    /// With `identityScope: environment`: the cluster, by the name its operator was given with `--cluster`, that makes,
+    /// changes and lets go of what is shared. The Environment is to say the same in every cluster. To move it, name the
+    /// new one in the old home first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub home: Option<String>,
     /// The ProviderConfig for each kind; `none` for a kind that is done without.
     pub providers: Providers,
     /// Whose namespaces may use it, by their labels. Absent: none. `{}`: all.
@@ -93,7 +103,8 @@ pub enum IdentityScope {
     /// The cluster.
     #[default]
     Cluster,
-    /// The environment, in however many clusters it is.
+    /// The environment, in however many clusters it is: databases and dedicated networks. What is made of a cluster's
+    /// own pods (balancers, logs, alarms) is each cluster's all the same.
     Environment,
 }
 
@@ -140,6 +151,10 @@ pub struct Settings {
     /// How much a namespace may have.
     #[serde(skip_serializing_if = "is_default")]
     pub limits: Limits,
+    /// What exists already and may be used by its id, by kind, and by whom. What is not listed is refused: whoever may
+    /// name any id of the account would be let into what others have there.
+    #[serde(skip_serializing_if = "is_default")]
+    pub existing: PerKind<Vec<Admitted>>,
     /// What a name in an alarm's `notify` means; `default` is told of an alarm that names nobody.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub notify: BTreeMap<String, Notify>,
@@ -303,6 +318,29 @@ pub struct Limit {
     pub storage: Option<Bytes>,
 }
 
+/// Something that exists already and is not ours, and who may use it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "self.id == '*' || !self.id.contains('*')",
+    "`id` is one id, or `*` for any; there are no patterns",
+))]
+pub struct Admitted {
+    /// What the provider calls it; `*` for whatever there is in the account.
+    #[schemars(length(min = 1, max = 253))]
+    pub id: String,
+    /// Whose namespaces may use it, by their labels, of those that the Environment admits. `{}`: all of them.
+    pub namespaces: LabelSelector,
+}
+
+impl Admitted {
+    /// Whether it lets a namespace with these labels use this id. A selector that cannot be read admits none.
+    pub fn admits(&self, id: &str, labels: &BTreeMap<String, String>) -> bool {
+        (self.id == "*" || self.id == id)
+            && Selector::try_from(self.namespaces.clone()).is_ok_and(|selector| selector.matches(labels))
+    }
+}
+
 /// Who is told of an alarm.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -323,12 +361,21 @@ pub struct EnvironmentStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
+    /// Whether this cluster is the home of what the Environment shares; absent where it shares nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<bool>,
 }
 
 /// The word that stands for no provider.
 pub const NO_PROVIDER: &str = "none";
 
 impl EnvironmentSpec {
+    /// Whether a cluster is the home of what it shares; `None` where it shares nothing.
+    pub fn is_home(&self, cluster: Option<&str>) -> Option<bool> {
+        (self.identity_scope == IdentityScope::Environment)
+            .then(|| cluster.is_some() && self.home.as_deref() == cluster)
+    }
+
     /// Whether a namespace with these labels may use it. A selector that cannot be read admits none.
     pub fn admits(&self, labels: &BTreeMap<String, String>) -> bool {
         let Some(selector) = &self.allowed_namespaces else {

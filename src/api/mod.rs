@@ -27,7 +27,7 @@ use kube::{CustomResourceExt, ResourceExt};
 pub use application::{Application, ApplicationSpec, ApplicationStatus};
 pub use cloud_resource::{CloudResource, CloudResourceSpec, Declares, WorkloadReference};
 pub use environment::{
-    Backends, Class, Clients, Dedicated, Deletion, Environment, EnvironmentOverride, EnvironmentSpec,
+    Admitted, Backends, Class, Clients, Dedicated, Deletion, Environment, EnvironmentOverride, EnvironmentSpec,
     EnvironmentStatus, IdentityScope, Limit, Limits, NO_PROVIDER, NetworkSettings, Notify, Place, Providers, Settings,
     Sizes,
 };
@@ -36,7 +36,7 @@ pub use provider_config::{
 };
 pub use retained_resource::{RetainedResource, RetainedResourceSpec, RetainedResourceStatus, RetainedStanding};
 pub use schema::{FreeForm, PROVIDERS, PerKind, PerProvider};
-pub use status::{BindingReference, CloudResourceStatus, EffectiveValue, Origin, condition};
+pub use status::{BindingReference, CloudResourceStatus, EffectiveValue, Origin, Shared, condition};
 
 /// The definitions of our own kinds.
 pub fn crds() -> Vec<CustomResourceDefinition> {

@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
+use mooring_provider::ClusterId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,9 @@ pub struct CloudResourceStatus {
     /// Its name at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Whose it is, where several clusters share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Shared>,
     /// Its address, which is no secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -63,6 +67,9 @@ pub struct CloudResourceStatus {
     /// What becomes of it when its declaration goes, for when its Environment is gone by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
+    /// How many of its kind its Environment let go within an hour, for when that is gone by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletes_per_hour: Option<u32>,
     /// The Secret to use it with, as servicebinding.io has it of a provisioned service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<BindingReference>,
@@ -76,6 +83,15 @@ pub struct CloudResourceStatus {
     /// What is remembered between steps.
     #[serde(flatten)]
     pub memory: Memory,
+}
+
+/// Whose a resource is that several clusters share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shared {
+    /// Its owner: the Environment.
+    pub owner: ClusterId,
+    /// Whether it is made and changed from here, or only used.
+    pub home: bool,
 }
 
 /// A Secret in the same namespace.

@@ -11,14 +11,14 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
-use mooring_provider::{ClusterId, Credentials, Identity, Key};
+use mooring_provider::{ClusterId, Credentials, Identity, Key, Kind};
 use secrecy::SecretString;
 use serde_json::json;
 
 use super::args::Cluster;
 use crate::{
-    api::{CloudResource, ProviderConfig, RetainedResource, RetainedStanding, names},
-    engine::{Engine, Entry, SystemClock},
+    api::{CloudResource, Environment, ProviderConfig, RetainedResource, RetainedStanding, names},
+    engine::{Connection, Engine, Entry, SystemClock, effective, shared_owner},
     ledger::{InMemory, Ledger, Memory, Record, Standing},
     local::Listed,
 };
@@ -159,11 +159,19 @@ pub(super) async fn inventory(cluster: &Cluster) -> Result<(Vec<Entry>, Vec<Erro
             .unwrap_or_default(),
     );
     let ledger: Arc<dyn Ledger> = Arc::new(InMemory::default());
+    // Where something is, and of what kind.
+    let mut all = Vec::new();
     for resource in retained(&client).await? {
+        all.push((resource.spec.provider.clone(), resource.spec.kind));
         ledger.put(&record(resource)).await?;
     }
     let identity = |resource: &CloudResource| resource.annotations().get(names::IDENTITY).map(Identity::new);
-    let declared: HashSet<Identity> = resources(&client).await?.iter().filter_map(identity).collect();
+    let resources = resources(&client).await?;
+    let declared: HashSet<Identity> = resources.iter().filter_map(identity).collect();
+    all.extend(resources.iter().filter_map(|resource| {
+        let kind = resource.spec.declares()?.0.kind()?;
+        Some((resource.status.as_ref()?.provider.clone()?, kind))
+    }));
     let engine = Engine::new(
         ledger,
         Arc::new(SystemClock),
@@ -175,26 +183,66 @@ pub(super) async fn inventory(cluster: &Cluster) -> Result<(Vec<Entry>, Vec<Erro
     let configs = Api::<ProviderConfig>::all(client.clone())
         .list(&ListParams::default())
         .await;
+    let environments = Api::<Environment>::all(client.clone())
+        .list(&ListParams::default())
+        .await
+        .map_err(failed("list Environments"))?
+        .items;
+    let home = |environment: &&Environment| environment.status.as_ref().and_then(|status| status.home) == Some(true);
+    let shared: Vec<_> = environments
+        .iter()
+        .filter(home)
+        .map(|environment| shared_owner(&environment.name_any()))
+        .collect();
     let (mut entries, mut failures) = (Vec::new(), Vec::new());
     for config in configs.map_err(failed("list ProviderConfigs"))? {
-        match stands(&client, &engine, &config, &declared).await {
-            Ok(found) => entries.extend(found),
-            Err(error) => failures.push(error),
+        let connection = match connected(&client, &engine, &config).await {
+            Ok(Some(connection)) => connection,
+            Ok(None) => continue,
+            Err(error) => {
+                failures.push(error);
+                continue;
+            }
+        };
+        // Credentials may be for some kinds only: what is to be seen is seen.
+        for kind in kinds(&connection, &environments, &all) {
+            let found = engine.inventory(&connection, &[kind], &shared, Some(&declared)).await;
+            match found {
+                Ok(found) => entries.extend(found),
+                Err(source) => failures.push(Error::Provider {
+                    provider: format!("{}: {kind}", connection.name),
+                    source,
+                }),
+            }
         }
     }
+    entries.sort_by(|a, b| (&a.provider, &a.owner, a.kind).cmp(&(&b.provider, &b.owner, b.kind)));
     Ok((entries, failures))
 }
 
-async fn stands(
+/// The kinds that an account is there for: those an Environment has it serve, and those something is there of. Of one
+/// that nobody names, all that its provider has.
+fn kinds(connection: &Connection, environments: &[Environment], all: &[(String, Kind)]) -> Vec<Kind> {
+    let routed = environments
+        .iter()
+        .flat_map(|environment| effective::routed(&environment.spec, &connection.name));
+    let used = all.iter().filter(|(provider, _)| *provider == connection.name);
+    let wanted: HashSet<Kind> = routed.chain(used.map(|(_, kind)| *kind)).collect();
+    let of_provider = connection.kinds();
+    of_provider
+        .filter(|kind| wanted.is_empty() || wanted.contains(kind))
+        .collect()
+}
+
+async fn connected(
     client: &Client,
     engine: &Engine,
     config: &ProviderConfig,
-    declared: &HashSet<Identity>,
-) -> Result<Vec<Entry>, Error> {
+) -> Result<Option<Arc<Connection>>, Error> {
     let name = config.name_any();
     let credentials = credentials(client, config).await?;
     let Some((provider, settings)) = config.spec.provider() else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let settings = serde_json::Value::Object(settings.0.clone());
     let wrong = |source| Error::Provider {
@@ -202,8 +250,7 @@ async fn stands(
         source,
     };
     let connection = engine.connections().connect(&name, provider, &settings, credentials);
-    let connection = connection.map_err(wrong)?;
-    engine.inventory(&connection, Some(declared)).await.map_err(wrong)
+    connection.map(Some).map_err(wrong)
 }
 
 fn record(resource: RetainedResource) -> Record {

@@ -38,12 +38,17 @@ pub struct Connection {
     budget: Budget,
     batchers: HashMap<Kind, Arc<Batcher>>,
     calls: Arc<Calls>,
-    /// Its account was compared with the one the ledger knows, and what it holds was taken into the ledger.
-    pub(super) proven: tokio::sync::OnceCell<String>,
-    refusal: Mutex<Option<(Instant, ErrorKind, String)>>,
+    /// Its account was compared with the one the ledger knows.
+    pub(super) account: tokio::sync::OnceCell<String>,
+    /// What it holds of a kind was taken into the ledger. Each kind for itself: credentials may be for some only.
+    pub(super) seen: HashMap<Kind, tokio::sync::OnceCell<()>>,
+    refusals: Mutex<HashMap<Option<Kind>, Refusal>>,
 }
 
-/// How long the refusal of an account holds for all who ask.
+/// Until when it holds, of what kind it is, and what was said.
+type Refusal = (Instant, ErrorKind, String);
+
+/// How long the refusal of an account, or of a kind there, holds for all who ask.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(2);
 
 /// Counts the calls of an account.
@@ -66,7 +71,7 @@ impl Connection {
     fn new(name: &str, registration: Registration, digest: String, inner: Arc<dyn Provider>) -> Self {
         let budget = Budget::new(CALLS_AT_ONCE);
         let calls = Arc::new(Calls::default());
-        let batchers = Kind::ALL
+        let batchers: HashMap<_, _> = Kind::ALL
             .into_iter()
             .filter_map(|kind| {
                 let adapter = Arc::new(Counted {
@@ -82,10 +87,14 @@ impl Connection {
             digest,
             inner,
             budget,
+            seen: batchers
+                .keys()
+                .map(|kind| (*kind, tokio::sync::OnceCell::new()))
+                .collect(),
             batchers,
             calls,
-            proven: tokio::sync::OnceCell::new(),
-            refusal: Mutex::default(),
+            account: tokio::sync::OnceCell::new(),
+            refusals: Mutex::default(),
         }
     }
 
@@ -113,8 +122,8 @@ impl Connection {
         })
     }
 
-    /// Remembers that the account could not be proven.
-    pub(super) fn refused(&self, error: &Error) {
+    /// Remembers that the account, or a kind there, could not be proven.
+    pub(super) fn refused(&self, kind: Option<Kind>, error: &Error) {
         let mut holds = REFUSAL_HOLDS;
         if error.kind() == ErrorKind::Throttled {
             let after = super::retry_after(error);
@@ -122,13 +131,14 @@ impl Connection {
             holds = after.unwrap_or(holds);
         }
         let refusal = (Instant::now() + holds, error.kind(), error.message().to_owned());
-        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.insert(kind, refusal);
     }
 
-    /// Why the account could not be proven a moment ago.
-    pub(super) fn refusal(&self) -> Option<Error> {
-        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, kind, message) = refusal.as_ref().filter(|(until, ..)| *until > Instant::now())?;
+    /// Why the account, or a kind there, could not be proven a moment ago.
+    pub(super) fn refusal(&self, of: Option<Kind>) -> Option<Error> {
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, kind, message) = refusals.get(&of).filter(|(until, ..)| *until > Instant::now())?;
         Some(Error::new(*kind, "connect", message.clone()))
     }
 
@@ -147,9 +157,9 @@ impl Connection {
         &self.budget
     }
 
-    /// Whether it was compared with the account the ledger knows; until then nothing is created there.
-    pub fn is_proven(&self) -> bool {
-        self.proven.initialized()
+    /// The kinds that were seen to be open to its credentials; of any other nothing is created there.
+    pub fn proven(&self) -> Vec<Kind> {
+        self.kinds().filter(|kind| self.seen[kind].initialized()).collect()
     }
 
     /// The count of its calls.
@@ -249,6 +259,21 @@ impl Connections {
             .unwrap_or_else(PoisonError::into_inner)
             .get(name)
             .cloned()
+    }
+
+    /// Forgets the connection of a ProviderConfig that is gone. One of its name is another one.
+    pub fn close(&self, name: &str) {
+        let mut candidates = self.candidates.lock().unwrap_or_else(PoisonError::into_inner);
+        candidates.remove(name);
+        drop(candidates);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(name);
+    }
+
+    /// Forgets what was made to replace the open connection of this name and never did.
+    pub fn forget_candidate(&self, name: &str) {
+        let mut candidates = self.candidates.lock().unwrap_or_else(PoisonError::into_inner);
+        candidates.remove(name);
     }
 
     /// All that are connected.

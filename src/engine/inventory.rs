@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use mooring_provider::{DynAdapter, ExternalId, Identity, Key, Kind, Phase, Result};
+use mooring_provider::{ClusterId, DynAdapter, ExternalId, Identity, Key, Kind, Phase, Result};
 use serde::Serialize;
 
-use super::{Connection, Engine, Priority, unwritten};
+use super::{Connection, Engine, Priority, is_shared, unwritten};
 use crate::ledger::Standing;
 
 /// One external resource of ours.
@@ -59,11 +59,22 @@ impl Held {
 impl Engine {
     /// Everything of ours at one account. `declared` are the identities of living declarations, where the front knows
     /// them better than the ledger.
-    pub async fn inventory(&self, connection: &Connection, declared: Option<&HashSet<Identity>>) -> Result<Vec<Entry>> {
+    /// `kinds` are those to look for, and `shared` the owners of what this cluster shares as its home.
+    pub async fn inventory(
+        &self,
+        connection: &Connection,
+        kinds: &[Kind],
+        shared: &[ClusterId],
+        declared: Option<&HashSet<Identity>>,
+    ) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for kind in connection.kinds() {
+        for kind in connection.kinds().filter(|kind| kinds.contains(kind)) {
             let adapter = connection.adapter(kind, Priority::Drift)?;
-            for owned in adapter.inventory(&self.cluster).await? {
+            let mut found = adapter.inventory(&self.cluster).await?;
+            for owner in shared.iter().filter(|_| is_shared(kind)) {
+                found.extend(adapter.inventory(owner).await?);
+            }
+            for owned in found {
                 let known = self.ledger.get(&owned.owner.identity).await.map_err(unwritten)?;
                 // What was only found in an inventory, and never stepped since, has no environment.
                 let live = |standing| matches!(standing, Standing::Live | Standing::Deleting);

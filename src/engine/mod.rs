@@ -18,12 +18,15 @@ pub mod declare;
 pub mod effective;
 mod inventory;
 pub mod problem;
+mod scope;
 mod secret;
 mod step;
 
 use std::{sync::Arc, time::Duration};
 
-use mooring_provider::{Account, ClusterId, DynAdapter, Error, ErrorKind, Identity, Key, Registration, Result, Retry};
+use mooring_provider::{
+    Account, ClusterId, DynAdapter, Error, ErrorKind, Identity, Key, Kind, Registration, Result, Retry,
+};
 
 use crate::ledger::{self, Filter, Ledger, Memory, Record, Standing};
 
@@ -32,6 +35,7 @@ pub use budget::{Budget, Permit, Priority};
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use connection::{Calls, Connection, Connections, Metered};
 pub use inventory::{Entry, Held};
+pub use scope::{is_shared, shared_identity, shared_owner};
 pub use secret::{keyed_hash, new_identity, new_password};
 pub use step::{Done, Job, Next, Report, State, Want, WriteAhead};
 
@@ -98,8 +102,8 @@ impl Engine {
 
     /// The identity of a key: the one it has, if anything of it exists or is kept, else a new one. With a ledger that
     /// was lost this asks the provider's inventory first.
-    pub async fn identity(&self, key: &Key, connection: &Connection) -> Result<Identity> {
-        self.prove(connection).await?;
+    pub async fn identity(&self, key: &Key, kind: Kind, connection: &Connection) -> Result<Identity> {
+        self.prove(connection, kind).await?;
         let known = self.ledger.of_key(&self.cluster, key).await.map_err(unwritten)?;
         let held = known
             .into_iter()
@@ -107,23 +111,38 @@ impl Engine {
         Ok(held.map_or_else(new_identity, |record| record.owner.identity))
     }
 
-    /// Proves once that a connection is to the account it was to before, and takes what it holds of ours into the
-    /// ledger where that does not know it. Until then nothing may be created there.
+    /// Proves once that a connection is to the account it was to before and may see a kind there, and takes what it
+    /// holds of ours into the ledger where that does not know it. Until then nothing of the kind may be created there.
     ///
     /// Of many resources that ask an account that refuses, one asks for all.
-    pub async fn prove(&self, connection: &Connection) -> Result<()> {
+    pub async fn prove(&self, connection: &Connection, kind: Kind) -> Result<()> {
+        self.prove_account(connection).await?;
+        let Some(seen) = connection.seen.get(&kind) else {
+            return connection.adapter(kind, Priority::Create).map(drop);
+        };
         let proof = || async {
-            if let Some(refusal) = connection.refusal() {
+            if let Some(refusal) = connection.refusal(Some(kind)) {
                 return Err(refusal);
             }
-            self.prove_now(connection)
-                .await
-                .inspect_err(|error| connection.refused(error))
+            let taken = self.take_inventory(connection, kind).await;
+            taken.inspect_err(|error| connection.refused(Some(kind), error))
         };
-        connection.proven.get_or_try_init(proof).await.map(|_| ())
+        seen.get_or_try_init(proof).await.map(|()| ())
     }
 
-    async fn prove_now(&self, connection: &Connection) -> Result<String> {
+    /// Proves once that a connection is to the account it was to before.
+    pub async fn prove_account(&self, connection: &Connection) -> Result<()> {
+        let proof = || async {
+            if let Some(refusal) = connection.refusal(None) {
+                return Err(refusal);
+            }
+            let account = self.account_of(connection).await;
+            account.inspect_err(|error| connection.refused(None, error))
+        };
+        connection.account.get_or_try_init(proof).await.map(|_| ())
+    }
+
+    async fn account_of(&self, connection: &Connection) -> Result<String> {
         let permit = connection.budget().acquire(Priority::Create).await;
         let info = connection.provider().check().await?;
         drop(permit);
@@ -145,32 +164,27 @@ impl Engine {
                 ),
             ));
         }
-        for kind in connection.kinds() {
-            for owned in connection
-                .adapter(kind, Priority::Create)?
-                .inventory(&self.cluster)
-                .await?
-            {
-                if self
-                    .ledger
-                    .get(&owned.owner.identity)
-                    .await
-                    .map_err(unwritten)?
-                    .is_none()
-                {
-                    self.take_in(connection, kind, owned).await.map_err(unwritten)?;
-                }
-            }
-        }
         Ok(account)
     }
 
-    async fn take_in(
-        &self,
-        connection: &Connection,
-        kind: mooring_provider::Kind,
-        owned: mooring_provider::Owned,
-    ) -> ledger::Result<()> {
+    /// Whether the credentials of a connection are good for a kind. Writes nothing down.
+    pub async fn may_see(&self, connection: &Connection, kind: Kind) -> Result<()> {
+        let adapter = connection.adapter(kind, Priority::Drift)?;
+        adapter.inventory(&self.cluster).await.map(drop)
+    }
+
+    async fn take_inventory(&self, connection: &Connection, kind: Kind) -> Result<()> {
+        let adapter = connection.adapter(kind, Priority::Create)?;
+        for owned in adapter.inventory(&self.cluster).await? {
+            let known = self.ledger.get(&owned.owner.identity).await.map_err(unwritten)?;
+            if known.is_none() {
+                self.take_in(connection, kind, owned).await.map_err(unwritten)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_in(&self, connection: &Connection, kind: Kind, owned: mooring_provider::Owned) -> ledger::Result<()> {
         tracing::info!(%kind, id = %owned.id, key = %owned.owner.key, "taken into the ledger from the inventory");
         let (standing, keep_until) = match &owned.phase {
             mooring_provider::Phase::Parked(until) => (Standing::Parked, until.parse().ok()),
@@ -188,6 +202,9 @@ impl Engine {
             keep_until,
             endpoint: None,
             memory: Memory {
+                // How many there were before is not known, and a token of one of those may still answer for it. No
+                // count comes near a number of seconds.
+                incarnation: u32::try_from(self.clock.now().as_second()).unwrap_or(u32::MAX / 2),
                 external_id: Some(owned.id),
                 ..Memory::default()
             },
@@ -201,10 +218,12 @@ impl Engine {
         Ok(told.get(&account.name) == Some(&secret::told_hash(&self.hash_key, identity, incarnation, account)))
     }
 
-    /// Removes from the ledger what is gone for more than 90 days, and answers how much that was.
+    /// Removes from the ledger what is gone for more than 90 days, and answers how much that was. Of the audit of what
+    /// is there, the last hundred entries of each resource stay, and all of the last day.
     pub async fn forget_gone(&self) -> crate::ledger::Result<u64> {
-        let before = self.clock.now() - jiff::SignedDuration::from_hours(HISTORY_DAYS * 24);
-        self.ledger.prune(before).await
+        let day = jiff::SignedDuration::from_hours(24);
+        self.ledger.trim_audit(self.clock.now() - day, AUDIT_ENTRIES).await?;
+        self.ledger.prune(self.clock.now() - day * HISTORY_DAYS).await
     }
 
     /// Everything of ours: what the ledger knows, and what stands at the connected providers.
@@ -214,7 +233,9 @@ impl Engine {
 }
 
 /// How many days what is gone stays in the ledger, with its audit.
-const HISTORY_DAYS: i64 = 90;
+const HISTORY_DAYS: i32 = 90;
+/// How many entries of its audit a resource keeps, however old they are.
+const AUDIT_ENTRIES: u32 = 100;
 
 /// A ledger that fails, as an error of the step it keeps from being taken.
 fn unwritten(error: ledger::Error) -> Error {

@@ -40,6 +40,19 @@ pub fn new_identity() -> Identity {
     )
 }
 
+/// The identity that comes from these parts, whoever asks.
+pub(super) fn identity_of(parts: &[&str]) -> Identity {
+    let hash = keyed_hash("identity", parts);
+    let mut number = u128::from_str_radix(&hash, 16).expect("it is hexadecimal");
+    let letters = IDENTITY.len() as u128;
+    let digits = (0..10).map(|_| {
+        let letter = IDENTITY[(number % letters) as usize];
+        number /= letters;
+        letter as char
+    });
+    Identity::new(digits.collect::<String>())
+}
+
 /// A keyed hash of what a provider was told of an account. Without the key it says nothing about the password.
 pub(super) fn told_hash(key: &str, identity: &Identity, incarnation: u32, account: &Account) -> String {
     let access = match account.access {

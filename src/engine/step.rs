@@ -1,6 +1,7 @@
 //! One step of one resource.
 
 mod judge;
+mod remembered;
 mod report;
 mod write_ahead;
 
@@ -8,13 +9,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mooring_provider::{
-    Account, AccountGoal, Capability, Claim, DynAdapter, Error, ErrorKind, ExternalId, Goal, Kind, Outcome, Owner,
-    Result, converge,
+    Account, AccountGoal, Capability, DynAdapter, Error, ErrorKind, ExternalId, Goal, Kind, Outcome, Owner, Result,
+    converge,
 };
 use serde_json::Value as Json;
 
 use super::{Connection, Engine, Priority, secret, unwritten};
 use crate::ledger::{Memory, Record, Standing};
+
+use remembered::{claim, merge, record};
 
 pub use report::{Done, Next, Report, State};
 pub use write_ahead::WriteAhead;
@@ -48,6 +51,15 @@ pub enum Want {
         /// If its data is lost, a new, empty one is wanted.
         recreate: bool,
     },
+    /// Another cluster of its owner makes it and changes it; here it is used, by accounts of our own.
+    Joined {
+        /// The resolved spec, for what differs from it.
+        spec: Json,
+        /// Our accounts; any other that we told the provider of is dropped.
+        accounts: Vec<Account>,
+    },
+    /// It is used here no more: our accounts go, and it is let go.
+    Left,
     /// It does not exist.
     Absent {
         /// How many of its kind may be deleted in this environment within an hour without an approval.
@@ -70,12 +82,25 @@ pub enum Want {
 }
 
 impl Want {
+    /// Whether somebody else makes it and changes it.
+    const fn is_joined(&self) -> bool {
+        matches!(self, Self::Joined { .. } | Self::Left)
+    }
+
+    fn accounts(&self) -> &[Account] {
+        match self {
+            Self::Present { accounts, .. } | Self::Joined { accounts, .. } => accounts,
+            _ => &[],
+        }
+    }
+
     fn priority(&self, memory: &Memory) -> Priority {
         match self {
             // It is as declared, as far as anybody knows.
             Self::Present { spec, .. } if memory.was_ready && memory.applied.as_ref() == Some(spec) => Priority::Drift,
-            Self::Present { .. } => Priority::Create,
-            Self::Absent { .. } | Self::Parked { .. } | Self::Retained { .. } => Priority::Delete,
+            Self::Joined { .. } if memory.was_ready => Priority::Drift,
+            Self::Present { .. } | Self::Joined { .. } => Priority::Create,
+            Self::Left | Self::Absent { .. } | Self::Parked { .. } | Self::Retained { .. } => Priority::Delete,
         }
     }
 }
@@ -138,7 +163,7 @@ impl Engine {
             self.audit(&record, "retain", None, "ok", reason).await?;
             return Ok(report::done(memory.clone(), Done::Released, reason));
         }
-        self.prove(connection).await?;
+        self.prove(connection, job.kind).await?;
         let adapter = connection.adapter(job.kind, job.want.priority(memory))?;
         let capability = adapter.capability();
         if let Want::Parked { until, .. } = &job.want
@@ -154,7 +179,7 @@ impl Engine {
         let (goal, hash) = self.goal(job, memory).await?;
         let claim = claim(job, &record.name, memory, &capability, &hash, now);
         let spec = match &job.want {
-            Want::Present { spec, .. } => spec,
+            Want::Present { spec, .. } | Want::Joined { spec, .. } => spec,
             _ => &Json::Null,
         };
         let journal = write_ahead::Intents::new(self, &adapter, &record, spec, &hash, write_ahead);
@@ -234,26 +259,34 @@ impl Engine {
     async fn goal(&self, job: &Job, memory: &Memory) -> Result<(Goal, String)> {
         let identity = &job.owner.identity;
         let told = self.ledger.told(identity).await.map_err(unwritten)?;
+        let accounts: Vec<_> = job
+            .want
+            .accounts()
+            .iter()
+            .map(|account| {
+                let hash = secret::told_hash(&self.hash_key, identity, memory.incarnation, account);
+                AccountGoal {
+                    told: told.get(&account.name) == Some(&hash),
+                    account: account.clone(),
+                }
+            })
+            .collect();
+        let is_revoked = |name: &&String| accounts.iter().all(|goal| goal.account.name != **name);
+        let revoked = told.keys().filter(is_revoked).cloned().collect();
         Ok(match &job.want {
-            Want::Present {
-                spec,
-                accounts,
-                recreate,
-            } => {
-                let accounts: Vec<_> = accounts
-                    .iter()
-                    .map(|account| {
-                        let hash = secret::told_hash(&self.hash_key, identity, memory.incarnation, account);
-                        AccountGoal {
-                            told: told.get(&account.name) == Some(&hash),
-                            account: account.clone(),
-                        }
-                    })
-                    .collect();
-                let revoked = told
-                    .into_keys()
-                    .filter(|name| accounts.iter().all(|goal| goal.account.name != *name))
-                    .collect();
+            Want::Joined { .. } | Want::Left => {
+                let spec = match &job.want {
+                    Want::Joined { spec, .. } => Some(spec.clone()),
+                    _ => None,
+                };
+                let goal = Goal::Joined {
+                    spec,
+                    accounts,
+                    revoked,
+                };
+                (goal, String::new())
+            }
+            Want::Present { spec, recreate, .. } => {
                 let goal = Goal::Present {
                     spec: spec.clone(),
                     applied: memory.applied.clone(),
@@ -287,14 +320,17 @@ impl Engine {
         mut record: Record,
         memory: &mut Memory,
         goal: &Goal,
-        outcome: Outcome,
+        mut outcome: Outcome,
         capability: &Capability,
     ) -> Result<Report> {
         let identity = &job.owner.identity;
         let spec = match goal {
-            Goal::Present { spec, .. } => Some(spec),
-            Goal::Absent | Goal::Parked { .. } => None,
+            Goal::Present { spec, .. } | Goal::Joined { spec: Some(spec), .. } => Some(spec),
+            Goal::Joined { spec: None, .. } | Goal::Absent | Goal::Parked { .. } => None,
         };
+        if matches!(goal, Goal::Joined { .. }) {
+            judge::made_anew(memory, &mut outcome);
+        }
         let poll = self.poll(job.kind, capability);
         let report = judge::judge(memory, &outcome, spec, self.clock.now(), capability, poll);
         if let (Some(intent), None) = (&record.memory.intent, &memory.intent) {
@@ -304,8 +340,7 @@ impl Engine {
                 .map_err(unwritten)?;
         }
         if let mooring_provider::Step::AccountEnsured { name, .. } = &outcome.step
-            && let Want::Present { accounts, .. } = &job.want
-            && let Some(account) = accounts.iter().find(|account| account.name == *name)
+            && let Some(account) = job.want.accounts().iter().find(|account| account.name == *name)
         {
             let hash = secret::told_hash(&self.hash_key, identity, memory.incarnation, account);
             self.ledger.tell(identity, name, Some(&hash)).await.map_err(unwritten)?;
@@ -390,86 +425,4 @@ impl Engine {
         let now = self.clock.now().as_millisecond().unsigned_abs();
         Duration::from_millis(period - (now + period - offset) % period)
     }
-}
-
-fn record(connection: &Connection, job: &Job, memory: &Memory, known: Option<&Record>) -> Record {
-    Record {
-        owner: job.owner.clone(),
-        kind: job.kind,
-        provider: connection.name.clone(),
-        environment: job.environment.clone(),
-        name: known.map_or_else(
-            || mooring_provider::external_name(&job.owner),
-            |known| known.name.clone(),
-        ),
-        existing: job.existing.is_some(),
-        standing: match &job.want {
-            Want::Absent { .. } => Standing::Deleting,
-            Want::Present { .. } => Standing::Live,
-            // Until it is out of use it stands as it stood: cut short, it is to be parked still, and not deleted.
-            Want::Parked { .. } | Want::Retained { .. } => known.map_or(Standing::Live, |known| known.standing),
-        },
-        reason: None,
-        keep_until: match &job.want {
-            // What is deleted because its time is over says so until it is gone.
-            Want::Absent { .. } => known.and_then(|known| known.keep_until),
-            _ => None,
-        },
-        endpoint: known.and_then(|known| known.endpoint.clone()),
-        memory: memory.clone(),
-    }
-}
-
-/// What is known of it, from what the front and the ledger remember. Either may have been lost or be older.
-fn merge(front: &Memory, ledger: &Memory) -> Memory {
-    let (newer, older) = if ledger.incarnation > front.incarnation {
-        (ledger, front)
-    } else {
-        (front, ledger)
-    };
-    if newer.incarnation != older.incarnation {
-        return newer.clone();
-    }
-    let intent = match (&front.intent, &ledger.intent) {
-        (Some(a), Some(b)) => Some(if a.since >= b.since { a.clone() } else { b.clone() }),
-        (a, b) => a.clone().or_else(|| b.clone()),
-    };
-    Memory {
-        incarnation: newer.incarnation,
-        external_id: front.external_id.clone().or_else(|| ledger.external_id.clone()),
-        intent,
-        was_ready: front.was_ready || ledger.was_ready,
-        missing_since: front.missing_since.or(ledger.missing_since),
-        applied: front.applied.clone().or_else(|| ledger.applied.clone()),
-    }
-}
-
-fn claim(job: &Job, name: &str, memory: &Memory, capability: &Capability, spec_hash: &str, now: Timestamp) -> Claim {
-    let within = |since: Timestamp, span: Duration| now.duration_since(since).unsigned_abs() < span || now < since;
-    let mut claim = Claim::new(job.owner.clone());
-    name.clone_into(&mut claim.name);
-    claim.incarnation = memory.incarnation;
-    claim.id = job.existing.clone().or_else(|| memory.external_id.clone());
-    claim.existing = job.existing.is_some();
-    claim.may_adopt = job.may_adopt;
-    match &memory.intent {
-        Some(intent) if within(intent.since, capability.grace()) => {
-            claim.settling = true;
-            claim.incarnation = intent.incarnation;
-            claim.resend = memory.external_id.is_none() && intent.spec_hash == spec_hash;
-        }
-        // The token was used for another spec; a provider that remembers it would refuse.
-        Some(intent) if memory.external_id.is_none() && intent.spec_hash != spec_hash => {
-            claim.incarnation = intent.incarnation + 1;
-        }
-        // Something of ours that is missed was there, so its absence is believed only when it lasts; a list that lags
-        // once must not let go of what lives.
-        None if memory.external_id.is_some() && !claim.existing => {
-            claim.settling = memory
-                .missing_since
-                .is_none_or(|since| within(since, capability.appears_within));
-        }
-        _ => {}
-    }
-    claim
 }

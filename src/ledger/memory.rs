@@ -255,6 +255,28 @@ impl Ledger for InMemory {
         })
     }
 
+    async fn trim_audit(&self, before: Timestamp, keep: u32) -> Result<()> {
+        self.call("cannot remove what was done long ago", |state| {
+            let mut later: BTreeMap<Identity, u32> = BTreeMap::new();
+            let mut order: Vec<usize> = (0..state.audit.len()).collect();
+            order.sort_by_key(|index| std::cmp::Reverse((state.audit[*index].at, *index)));
+            let doomed: BTreeSet<usize> = order
+                .into_iter()
+                .filter(|index| {
+                    let entry = &state.audit[*index];
+                    let count = later.entry(entry.identity.clone()).or_default();
+                    *count += 1;
+                    *count > keep && entry.at < before
+                })
+                .collect();
+            let mut index = 0;
+            state.audit.retain(|_| {
+                index += 1;
+                !doomed.contains(&(index - 1))
+            });
+        })
+    }
+
     async fn deletions(&self, environment: &str, kind: Kind, since: Timestamp) -> Result<u32> {
         self.call("cannot count the deletions", |state| {
             let deletions = state.audit.iter().filter(|entry| {

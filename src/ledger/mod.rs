@@ -281,6 +281,9 @@ pub trait Ledger: Debug + Send + Sync + 'static {
     /// What was done to an identity, or to all, since then, the latest first; at most `limit` entries.
     async fn audits(&self, identity: Option<&Identity>, since: Timestamp, limit: u32) -> Result<Vec<Audit>>;
 
+    /// Removes what was done before then, but for the last `keep` entries of each identity.
+    async fn trim_audit(&self, before: Timestamp, keep: u32) -> Result<()>;
+
     /// How many resources of the kind were deleted in the environment since then (entries with action `delete` and
     /// outcome `ok`, each identity once).
     async fn deletions(&self, environment: &str, kind: Kind, since: Timestamp) -> Result<u32>;

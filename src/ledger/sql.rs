@@ -233,6 +233,20 @@ impl Ledger for Sql {
         }
     }
 
+    async fn trim_audit(&self, before: Timestamp, keep: u32) -> Result<()> {
+        let statement = "DELETE FROM audit WHERE at < $1 AND seq IN (SELECT seq FROM (
+            SELECT seq, ROW_NUMBER() OVER (PARTITION BY identity ORDER BY at DESC, seq DESC) AS place FROM audit
+        ) AS placed WHERE place > $2)";
+        on!(self, "cannot remove what was done long ago", |pool| {
+            sqlx::query(statement)
+                .bind(text(before))
+                .bind(i64::from(keep))
+                .execute(pool)
+                .await
+                .map(|_| ())
+        })
+    }
+
     async fn deletions(&self, environment: &str, kind: Kind, since: Timestamp) -> Result<u32> {
         let statement = "SELECT COUNT(DISTINCT identity) FROM audit
             WHERE environment = $1 AND kind = $2 AND at >= $3 AND action = 'delete' AND outcome = 'ok'";

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mooring_provider::{ClusterId, Credentials, Identity, Key, Owner, Retry};
+use mooring_provider::{ClusterId, Credentials, Identity, Key, Kind, Owner, Retry};
 use serde_json::Value as Json;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::{EnvironmentSpec, ProviderConfigSpec},
-    engine::{Connection, Engine, SystemClock, builtin, new_identity},
+    engine::{Connection, Engine, SystemClock, builtin, effective, new_identity},
     ledger::{self, Filter, InMemory, Ledger, Record, Standing},
 };
 
@@ -68,10 +68,7 @@ impl Front {
         }
         for name in self.remembered.unseen.clone() {
             let seen = match self.connect(&name, documents) {
-                Ok(connection) => self.engine.prove(&connection).await.map_err(|source| Error::Provider {
-                    provider: name.clone(),
-                    source,
-                }),
+                Ok(connection) => self.prove_all(&connection, documents).await,
                 Err(error) => Err(error),
             };
             match seen {
@@ -86,6 +83,32 @@ impl Front {
             }
         }
         self.see_what_is_in_use().await
+    }
+
+    async fn prove_all(&self, connection: &Connection, documents: &Documents) -> Result<()> {
+        for kind in self.kinds(connection, documents).await? {
+            let proven = self.engine.prove(connection, kind).await;
+            proven.map_err(|source| Error::Provider {
+                provider: connection.name.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The kinds that an account is there for: those that an Environment has it serve, and those it holds something of.
+    /// Of one that nobody names, all that its provider has.
+    pub async fn kinds(&self, connection: &Connection, documents: &Documents) -> Result<Vec<Kind>> {
+        let name = connection.name.as_str();
+        let given = documents.environments.values().map(|(spec, _)| spec);
+        let mut kinds: BTreeSet<Kind> = given
+            .chain(self.remembered.environments.values())
+            .flat_map(|spec| effective::routed(spec, name))
+            .collect();
+        let held = self.records(None).await?.into_iter();
+        kinds.extend(held.filter(|record| record.provider == name).map(|record| record.kind));
+        let none = kinds.is_empty();
+        Ok(connection.kinds().filter(|kind| none || kinds.contains(kind)).collect())
     }
 
     /// Looks into the state directory while others may be at work. What is not there is not made.
@@ -300,11 +323,17 @@ impl Front {
     }
 
     /// The owner of a key. The account is proven first; that is waited for while it is merely out of reach.
-    pub async fn owner(&self, key: &Key, connection: &Connection, told: &(dyn Fn(String) + Sync)) -> Result<Owner> {
+    pub async fn owner(
+        &self,
+        key: &Key,
+        kind: Kind,
+        connection: &Connection,
+        told: &(dyn Fn(String) + Sync),
+    ) -> Result<Owner> {
         let begun = tokio::time::Instant::now();
         let mut pause = Duration::from_millis(500);
         loop {
-            let error = match self.engine.identity(key, connection).await {
+            let error = match self.engine.identity(key, kind, connection).await {
                 Ok(identity) => return Ok(self.owned(identity, key)),
                 Err(error) => error,
             };

@@ -17,11 +17,12 @@ use super::{
     state::{Consumer, Fate, Login},
 };
 use crate::{
-    api::EnvironmentSpec,
+    api::{EnvironmentSpec, IdentityScope},
     engine::{
         Connection, Priority, Want,
         declare::Declaration,
         effective::{self, Context, Effective, Output, Server, Unresolved, Usage},
+        is_shared,
         problem::{Problem, reason},
     },
     ledger::{Record, Standing},
@@ -240,6 +241,25 @@ impl Intent {
         let outputs = self.outputs(|_| None);
         let after = application.declared.after(declaration);
         let effective = self.resolve(declaration, &after, &connection, region.as_deref(), &outputs)?;
+        if let Some(existing) = &effective.existing {
+            let settings = effective::settings(&self.spec, region.as_deref(), CLUSTER).map_err(within)?;
+            let admitted = effective::admit_existing(
+                &self.environment,
+                &settings,
+                &self.namespace,
+                &labels,
+                kind,
+                &existing.id,
+            );
+            admitted.map_err(within)?;
+        } else if self.spec.identity_scope == IdentityScope::Environment && is_shared(kind) {
+            let message = format!(
+                "Environment `{}` is shared by clusters (`identityScope: environment`): its {kind} is made by its home \
+                 cluster, and not from here; use an Environment with `identityScope: cluster`",
+                self.environment
+            );
+            return Err(within(Problem::new(reason::NOT_ALLOWED, message)));
+        }
         let adapter = connection
             .adapter(kind, Priority::Create)
             .map_err(|error| within(Problem::new(reason::NO_PROVIDER, error.message())))?;

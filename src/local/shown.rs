@@ -53,7 +53,8 @@ pub async fn inventory(front: &Front, documents: &Documents) -> Result<Vec<Entry
     let mut entries = Vec::new();
     for name in front.providers(documents).await? {
         let connection = front.connect(&name, documents)?;
-        let found = front.engine.inventory(&connection, None).await;
+        let kinds = front.kinds(&connection, documents).await?;
+        let found = front.engine.inventory(&connection, &kinds, &[], None).await;
         entries.extend(found.map_err(|source| Error::Provider { provider: name, source })?);
     }
     entries.sort_by(|a, b| (&a.provider, &a.owner, a.kind).cmp(&(&b.provider, &b.owner, b.kind)));
@@ -73,9 +74,9 @@ pub struct Checked {
     pub account: Option<String>,
     /// The region.
     pub region: Option<String>,
-    /// The kinds it serves.
+    /// The kinds that its credentials are good for, of those it is to serve.
     pub kinds: Vec<Kind>,
-    /// What is wrong.
+    /// What is wrong, kind by kind where it is not the account itself.
     pub error: Option<String>,
 }
 
@@ -95,9 +96,18 @@ pub async fn check(front: &Front, documents: &Documents) -> Result<Vec<Checked>>
             Err(error) => checked.error = Some(chain(&error)),
             Ok(connection) => {
                 checked.kind = Some(connection.provider);
-                checked.kinds = connection.kinds().collect();
                 match connection.provider().check().await {
-                    Ok(info) => (checked.account, checked.region) = (Some(info.account), info.region),
+                    Ok(info) => {
+                        (checked.account, checked.region) = (Some(info.account), info.region);
+                        let mut refused = Vec::new();
+                        for kind in front.kinds(&connection, documents).await? {
+                            match front.engine.may_see(&connection, kind).await {
+                                Ok(()) => checked.kinds.push(kind),
+                                Err(error) => refused.push(format!("{kind}: {}: {}", error.reason(), chain(&error))),
+                            }
+                        }
+                        checked.error = (!refused.is_empty()).then(|| refused.join("; "));
+                    }
                     Err(error) => checked.error = Some(format!("{}: {}", error.reason(), chain(&error))),
                 }
             }

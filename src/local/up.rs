@@ -80,7 +80,11 @@ pub async fn up(
     let intent = Arc::new(intend(front, documents, environment).await?);
     let mut owners = Vec::new();
     for entry in &intent.entries {
-        owners.push(front.owner(&entry.declaration.key, &entry.connection, note).await?);
+        owners.push(
+            front
+                .owner(&entry.declaration.key, entry.kind, &entry.connection, note)
+                .await?,
+        );
     }
     let identities: Vec<_> = owners.iter().map(|owner| owner.identity.clone()).collect();
     // The passwords are stored before anything is made with them.

@@ -55,6 +55,7 @@ async fn environment(context: &Context, guard: &DeserializeGuard<Environment>) -
     let mut status = environment.status.clone().unwrap_or_default();
     let old = status.clone();
     status.observed_generation = environment.meta().generation;
+    status.home = environment.spec.is_home(context.options.cluster.as_deref());
     tell(
         &mut status.conditions,
         condition::READY,
@@ -96,6 +97,11 @@ fn judge(context: &Context, environment: &Environment) -> (bool, &'static str, S
         && let Err(error) = kube::core::Selector::try_from(selector.clone())
     {
         return (false, "InvalidEnvironment", format!("allowedNamespaces: {error}"));
+    }
+    if environment.spec.is_home(None).is_some() && context.options.cluster.is_none() {
+        let message = "identityScope: `environment`: this cluster has no name by which it could be the `home` or not; start \
+                       the operator with `--cluster NAME`";
+        return (false, "InvalidEnvironment", message.to_owned());
     }
     let providers = &environment.spec.providers;
     let named = mooring_provider::Kind::ALL

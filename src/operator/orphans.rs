@@ -10,14 +10,14 @@ use std::{
 };
 
 use kube::ResourceExt;
-use mooring_provider::{ExternalId, Identity, Kind};
+use mooring_provider::{ClusterId, ExternalId, Identity, Kind};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Context;
+use super::{Context, provider};
 use crate::{
     api::names,
-    engine::{Connection, Held},
+    engine::{Connection, Held, shared_owner},
 };
 
 /// How often it is seen whether a look is due.
@@ -36,6 +36,7 @@ pub(super) async fn run(context: Arc<Context>, shutdown: CancellationToken) {
     let mut looks: HashMap<String, Look> = HashMap::new();
     let work = async {
         loop {
+            provider::close_what_is_gone(&context).await;
             let connections = context.engine.connections().all();
             looks.retain(|name, _| {
                 let is_there = connections.iter().any(|connection| connection.name == *name);
@@ -44,7 +45,7 @@ pub(super) async fn run(context: Arc<Context>, shutdown: CancellationToken) {
                 }
                 is_there
             });
-            for connection in connections.iter().filter(|connection| connection.is_proven()) {
+            for connection in connections.iter().filter(|connection| !connection.proven().is_empty()) {
                 let last = looks.get(&connection.name);
                 if last.is_none_or(|last| last.at.elapsed() >= context.options.inventory) {
                     let before = looks.remove(&connection.name).and_then(|last| last.orphans);
@@ -65,7 +66,11 @@ async fn look(
     connection: &Connection,
     before: Option<&HashSet<(Kind, ExternalId)>>,
 ) -> Option<HashSet<(Kind, ExternalId)>> {
-    let entries = match context.engine.inventory(connection, Some(&declared(context))).await {
+    let (engine, kinds, declared) = (&context.engine, connection.proven(), declared(context));
+    let entries = match engine
+        .inventory(connection, &kinds, &shared(context), Some(&declared))
+        .await
+    {
         Ok(entries) => entries,
         Err(error) => {
             tracing::debug!(
@@ -82,7 +87,7 @@ async fn look(
         .map(|entry| (entry.kind, entry.external_id))
         .collect();
     let stays = |orphan: &&(Kind, ExternalId)| before.is_some_and(|before| before.contains(*orphan));
-    for kind in connection.kinds() {
+    for kind in kinds {
         let lasting = orphans.iter().filter(stays).filter(|(of, _)| *of == kind).count();
         context.metrics.orphans(&connection.name, kind.as_str(), lasting);
     }
@@ -90,6 +95,16 @@ async fn look(
         tracing::warn!(provider = connection.name, %kind, %id, "it carries our tag and belongs to nobody");
     }
     Some(orphans)
+}
+
+/// The owners of what this cluster shares with others as its home. What is not declared here is nobody's.
+fn shared(context: &Context) -> Vec<ClusterId> {
+    let cluster = context.options.cluster.as_deref();
+    let homes = context.stores.environments.filter(|guard| {
+        let environment = guard.0.as_ref();
+        environment.is_ok_and(|environment| environment.spec.is_home(cluster) == Some(true))
+    });
+    homes.iter().map(|guard| shared_owner(&guard.name_any())).collect()
 }
 
 /// The identities that somebody answers for.

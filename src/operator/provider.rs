@@ -6,12 +6,9 @@
 //! read every few seconds.
 
 mod credentials;
+mod proof;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use kube::{
@@ -20,7 +17,7 @@ use kube::{
     core::DeserializeGuard,
     runtime::{controller::Action, events::EventType, reflector::ObjectRef},
 };
-use mooring_provider::{Credentials, Error, Identity};
+use mooring_provider::{Credentials, Identity, Kind};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -29,35 +26,22 @@ use super::{
     object::{remove_finalizer, tell},
     resource::Failure,
 };
-use crate::{
-    api::{ProviderConfig, ProviderConfigStatus, RetainedStanding, condition, names},
-    engine::{Connection, Priority},
-};
+use crate::api::{ProviderConfig, ProviderConfigStatus, RetainedStanding, condition, names};
+use proof::{Account, Proofs, Told, chain, prove};
 
 /// How often the credentials of a provider in use are read: a rotated Secret takes effect within five seconds.
 const ROTATION: Duration = Duration::from_secs(4);
 /// How often those of one that nobody uses are.
 const IDLE: Duration = Duration::from_secs(30);
-/// How often it is proven anew that credentials work.
-const CHECK: Duration = Duration::from_secs(60);
-/// The longest pause between proofs that fail.
-const SLOWEST: Duration = Duration::from_secs(60);
-
-/// When each connection was proven last, and how; the one in use and the one that may replace it.
-#[derive(Debug, Default)]
-struct Proofs(Mutex<HashMap<String, Vec<Proof>>>);
-
-#[derive(Debug, Clone)]
-struct Proof {
-    of: std::sync::Weak<Connection>,
-    at: Instant,
-    failures: u32,
-    said: Result<(String, Option<String>), (&'static str, String)>,
-}
-
-impl Proof {
-    fn is_of(&self, connection: &Arc<Connection>) -> bool {
-        std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(connection))
+/// Forgets the connections of ProviderConfigs that are gone without our knowing, once nobody needs them.
+pub(super) async fn close_what_is_gone(context: &Context) {
+    for connection in context.engine.connections().all() {
+        let name = &connection.name;
+        let is_there = context.stores.provider_configs.get(None, name).is_some();
+        if !is_there && users(context, name).await.is_ok_and(|users| users.is_empty()) {
+            tracing::info!(%name, "its ProviderConfig is gone; no longer connected");
+            context.engine.connections().close(name);
+        }
     }
 }
 
@@ -88,9 +72,21 @@ pub(crate) async fn run(context: Arc<Context>, shutdown: CancellationToken) {
         .touched()
         .filter_map(|guard| std::future::ready(guard.0.as_ref().ok().map(|retained| retained.spec.provider.clone())))
         .map(|name| vec![ObjectRef::new(&name)]);
+    // What an Environment has it serve is what its credentials have to be good for.
+    let routes = {
+        let context = Arc::clone(&context);
+        context.clone().stores.environments.touched().map(move |_| {
+            let configs = context.stores.provider_configs.filter(|_| true);
+            configs
+                .iter()
+                .map(|guard| ObjectRef::from_obj(guard.as_ref()))
+                .collect::<Vec<_>>()
+        })
+    };
     let going = Arc::clone(&context);
     let queue = stream::select_all([
         own.boxed(),
+        routes.boxed(),
         only_going(users, &going).boxed(),
         only_going(kept, &going).boxed(),
     ])
@@ -192,14 +188,15 @@ async fn reconcile(
     if going && users.is_empty() {
         credentials::remove_copy(context, &name).await?;
         remove_finalizer::<ProviderConfig>(&Api::all(context.client.clone()), guard.meta()).await?;
-        proofs.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        proofs.forget(&name);
+        context.engine.connections().close(&name);
         return Ok(Action::await_change());
     }
     let config = match &guard.0 {
         Ok(config) => config,
         Err(invalid) => {
             tracing::warn!(%name, error = %invalid, "a ProviderConfig cannot be read");
-            return Ok(Action::requeue(CHECK));
+            return Ok(Action::requeue(proof::CHECK));
         }
     };
     if !going
@@ -224,10 +221,12 @@ async fn reconcile(
     status.observed_generation = config.meta().generation;
     let ready = match connect(context, proofs, config).await? {
         Ok(Connected { proof, held }) => match (proof, held) {
-            (Ok((account, region)), held) => {
-                status.account = Some(account);
-                status.region = region.or_else(|| config.spec.region().map(str::to_owned));
-                match held {
+            (Ok(proven), held) => {
+                let refused = proven.refused();
+                tell_kinds(&mut status, &proven.refused, config.meta().generation);
+                status.account = Some(proven.account);
+                status.region = proven.region.or_else(|| config.spec.region().map(str::to_owned));
+                match held.or(refused) {
                     None => (true, "Ready", String::new()),
                     Some((reason, message)) => (false, reason, message),
                 }
@@ -283,6 +282,21 @@ async fn reconcile(
     }))
 }
 
+/// A condition for each kind that is refused; the others are served.
+fn tell_kinds(status: &mut ProviderConfigStatus, refused: &[(Kind, Told)], generation: Option<i64>) {
+    let type_ = |kind: Kind| {
+        let name = kind.as_str();
+        format!("{}{}{}", name[..1].to_ascii_uppercase(), &name[1..], condition::READY)
+    };
+    for kind in Kind::ALL {
+        let type_ = type_(kind);
+        match refused.iter().find(|(of, _)| *of == kind) {
+            Some((_, (reason, message))) => tell(&mut status.conditions, &type_, false, reason, message, generation),
+            None => status.conditions.retain(|known| known.type_ != type_),
+        }
+    }
+}
+
 fn shortened(users: &[String]) -> String {
     const SHOWN: usize = 10;
     match users.len().checked_sub(SHOWN) {
@@ -307,11 +321,6 @@ async fn write(context: &Context, config: &ProviderConfig, status: &ProviderConf
         written => written.map(drop),
     }
 }
-
-type Told = (&'static str, String);
-
-/// Whose account it is, and where.
-type Account = Result<(String, Option<String>), Told>;
 
 /// A connection that is in use.
 #[derive(Debug)]
@@ -367,8 +376,12 @@ async fn connect(context: &Context, proofs: &Proofs, config: &ProviderConfig) ->
         return Ok(connected);
     };
     // What works is not given up for what does not.
+    let current = connections.get(&name).and_then(|open| proofs.said(&open)?.ok());
     let refused = match candidate(credentials::read(&original)) {
         Ok(connection) => match prove(context, proofs, &connection).await {
+            Ok(proof) if !proof.is_as_good_as(current.as_ref()) => {
+                proof.refused().unwrap_or(("PermissionDenied", String::new()))
+            }
             Ok(proof) => {
                 credentials::keep(context, &name, &original).await?;
                 connections.open(&connection);
@@ -386,63 +399,4 @@ async fn connect(context: &Context, proofs: &Proofs, config: &ProviderConfig) ->
         refused.1
     );
     Ok(open(credentials::read(&copy), Some((refused.0, message))).await)
-}
-
-fn chain(error: &Error) -> String {
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        message = format!("{message}: {cause}");
-        source = cause.source();
-    }
-    message
-}
-
-/// Whether the credentials work, and whose they are. Asked anew when they changed, and now and then.
-async fn prove(context: &Context, proofs: &Proofs, connection: &Arc<Connection>) -> Account {
-    let known = proofs
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&connection.name)
-        .and_then(|proofs| proofs.iter().find(|proof| proof.is_of(connection)).cloned());
-    if let Some(proof) = &known {
-        let pause = if proof.said.is_ok() {
-            CHECK
-        } else {
-            ROTATION.saturating_mul(1 << proof.failures.min(4)).min(SLOWEST)
-        };
-        if proof.at.elapsed() < pause {
-            return proof.said.clone();
-        }
-    }
-    let permit = connection.budget().acquire(Priority::Drift).await;
-    let checked = connection.provider().check().await;
-    drop(permit);
-    let said = match checked {
-        // That it is the account it was before, and what it holds of ours.
-        Ok(info) => context
-            .engine
-            .prove(connection)
-            .await
-            .map(|()| (info.account, info.region)),
-        Err(error) => Err(error),
-    };
-    let said = said.map_err(|error| (error.reason(), chain(&error)));
-    let failures = if said.is_ok() {
-        0
-    } else {
-        known.map_or(0, |proof| proof.failures) + 1
-    };
-    let proof = Proof {
-        of: Arc::downgrade(connection),
-        at: Instant::now(),
-        failures,
-        said: said.clone(),
-    };
-    let mut proofs = proofs.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let all = proofs.entry(connection.name.clone()).or_default();
-    all.retain(|known| !known.is_of(connection) && known.of.strong_count() > 0);
-    all.push(proof);
-    said
 }

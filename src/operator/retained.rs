@@ -3,6 +3,7 @@
 //! A RetainedResource is the record of it that survives a lost ledger. A parked one is deleted at the provider when its
 //! time is over. One whose key is declared again is taken back, and its record goes. Deleting the record by hand means:
 //! - of a retained or abandoned one: forget it. The ledger keeps that it was given up.
+//!   To delete a retained one at the provider, an SRE says so by `mooring approve delete`.
 //! - of a parked one, whose data is still there: nothing yet, until an SRE says what is meant, by `mooring approve
 //!   delete` (now) or `mooring approve abandon` (forget it); else its time comes.
 //!
@@ -177,10 +178,13 @@ async fn reconcile(context: &Context, guard: &DeserializeGuard<RetainedResource>
         Some(record) if record.standing == Standing::Gone => {
             return gone(context, retained, "Gone", "the provider has it no more").await;
         }
-        Some(record) if standing(&record) == Some(spec.standing) => record,
+        Some(record) if standing(&record) == Some(spec.standing) || record.standing == Standing::Deleting => record,
         // The ledger was lost: what is on record here is put back, whatever the inventory took it for.
-        _ => {
-            let record = restored(spec);
+        known => {
+            let mut record = restored(spec);
+            // What the inventory took in counts as a later incarnation, and nothing earlier is written over it.
+            let taken = known.map_or(0, |known| known.memory.incarnation);
+            record.memory.incarnation = record.memory.incarnation.max(taken);
             ledger.put(&record).await?;
             record
         }
@@ -193,7 +197,8 @@ async fn reconcile(context: &Context, guard: &DeserializeGuard<RetainedResource>
         approval::used(context, &spec.identity, environment, provider, "abandon").await;
         return forget(context, retained, record).await;
     }
-    if !parked {
+    let approved = approvals.delete() && spec.standing == RetainedStanding::Retained;
+    if !parked && !approved {
         return match going {
             true => forget(context, retained, record).await,
             false => Ok(Action::await_change()),
@@ -201,7 +206,7 @@ async fn reconcile(context: &Context, guard: &DeserializeGuard<RetainedResource>
     }
     let until = spec.keep_until.unwrap_or(Timestamp::MAX);
     let left = until.duration_since(context.engine.clock().now());
-    if left.is_positive() && !approvals.delete() {
+    if parked && left.is_positive() && !approvals.delete() {
         if going {
             let message = format!(
                 "its data is kept until {until}; to delete it now: `mooring approve delete {key}`, to forget it: \

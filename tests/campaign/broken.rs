@@ -199,6 +199,9 @@ impl Ledger for Forgetful {
     async fn tell(&self, identity: &Identity, account: &str, hash: Option<&str>) -> LedgerResult<()> {
         self.0.tell(identity, account, hash).await
     }
+    async fn trim_audit(&self, before: Timestamp, keep: u32) -> LedgerResult<()> {
+        self.0.trim_audit(before, keep).await
+    }
     async fn approve(&self, identity: &Identity, action: &str, actor: &str, at: Timestamp) -> LedgerResult<()> {
         self.0.approve(identity, action, actor, at).await
     }

@@ -31,6 +31,12 @@ fn grouped(expression: &str) -> Vec<String> {
 }
 
 fn expressions() -> Vec<String> {
+    let mut all = alerts();
+    all.extend(panels());
+    all
+}
+
+fn alerts() -> Vec<String> {
     let objects = rendered("deploy/monitoring");
     let rules = object(&objects, "PrometheusRule", "mooring");
     let mut all = Vec::new();
@@ -49,6 +55,11 @@ fn expressions() -> Vec<String> {
             all.push(rule["expr"].as_str().expect("an expression").to_owned());
         }
     }
+    all
+}
+
+fn panels() -> Vec<String> {
+    let mut all = Vec::new();
     let dashboard: Json = serde_json::from_str(&read("deploy/monitoring/dashboard.json")).expect("JSON");
     for panel in dashboard["panels"].as_array().expect("panels") {
         for target in panel["targets"].as_array().expect("targets") {
@@ -101,6 +112,19 @@ fn rules_and_dashboard_name_what_is_exported_and_leave_nothing_out() {
     }
     let ours: BTreeSet<_> = exported.into_keys().collect();
     assert_eq!(named, ours, "the dashboard shows every metric");
+}
+
+/// Whoever is called by an alert sees on the dashboard what it is about.
+#[test]
+fn what_an_alert_asks_for_has_a_panel() {
+    let metrics = |expressions: Vec<String>| -> BTreeSet<String> {
+        let all = expressions.iter().flat_map(|expression| selectors(expression));
+        all.map(|(metric, _)| metric).collect()
+    };
+    let (alerts, panels) = (metrics(alerts()), metrics(panels()));
+    assert!(alerts.contains("mooring_orphans"), "{alerts:?}");
+    let missing: Vec<_> = alerts.difference(&panels).collect();
+    assert!(missing.is_empty(), "{missing:?} are on no panel");
 }
 
 /// A value that a label never has is an alert that never fires.

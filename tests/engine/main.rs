@@ -1,6 +1,8 @@
 //! The engine's own rules, one story each, on the mock cloud and the ledger in memory.
 
+mod kinds;
 mod memory;
+mod shared;
 mod world;
 
 use std::time::Duration;
@@ -186,7 +188,7 @@ async fn parked_it_keeps_its_rows_and_admits_nobody() {
     assert_eq!((record.standing, record.keep_until), (Standing::Parked, Some(until)));
     let again = world
         .engine
-        .identity(&wanted.owner.key, &world.connection)
+        .identity(&wanted.owner.key, Kind::Rds, &world.connection)
         .await
         .expect("it can be asked");
     assert_eq!(again, wanted.owner.identity, "declared again, it is taken back");

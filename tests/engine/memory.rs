@@ -74,7 +74,7 @@ async fn a_lost_ledger_is_made_again_from_the_inventory() {
     let amnesic = world_with("amnesia", InMemory::new()).await;
     let identity = amnesic
         .engine
-        .identity(&owner("rds").key, &amnesic.connection)
+        .identity(&owner("rds").key, Kind::Rds, &amnesic.connection)
         .await
         .expect("it can be asked");
     assert_eq!(identity, owner("rds").identity);
@@ -87,7 +87,7 @@ async fn a_lost_ledger_is_made_again_from_the_inventory() {
     assert_eq!(known.memory.external_id, Some(id));
     let inventory = amnesic
         .engine
-        .inventory(&amnesic.connection, None)
+        .inventory(&amnesic.connection, &Kind::ALL, &[], None)
         .await
         .expect("it can be asked");
     assert_eq!(inventory[0].state, Held::Orphan, "nobody has declared it here yet");
@@ -96,7 +96,7 @@ async fn a_lost_ledger_is_made_again_from_the_inventory() {
         .await;
     let inventory = amnesic
         .engine
-        .inventory(&amnesic.connection, None)
+        .inventory(&amnesic.connection, &Kind::ALL, &[], None)
         .await
         .expect("it can be asked");
     assert_eq!(inventory[0].state, Held::Owned);

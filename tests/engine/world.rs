@@ -29,6 +29,11 @@ pub(crate) async fn world(account: &str) -> World {
 }
 
 pub(crate) async fn world_with(account: &str, ledger: InMemory) -> World {
+    world_of(account, ledger, "here").await
+}
+
+/// The engine of a cluster of this name.
+pub(crate) async fn world_of(account: &str, ledger: InMemory, cluster: &str) -> World {
     let config = MockConfig {
         account: account.into(),
         ..MockConfig::default()
@@ -39,7 +44,7 @@ pub(crate) async fn world_with(account: &str, ledger: InMemory) -> World {
         Arc::new(ledger.clone()),
         Arc::new(clock),
         vec![mooring_provider_mock::register()],
-        ClusterId::new("here"),
+        ClusterId::new(cluster),
         "test".into(),
     )
     .await

@@ -26,6 +26,15 @@ pub enum Goal {
         /// Accounts that are to go.
         revoked: Vec<String>,
     },
+    /// Another holder of its owner tag makes it, changes it and lets it go. It is used here, by accounts of our own.
+    Joined {
+        /// The resolved spec, for what differs from it; `None` to leave it: the accounts go, and it is let go.
+        spec: Option<Json>,
+        /// Our accounts.
+        accounts: Vec<AccountGoal>,
+        /// Accounts of ours that are to go.
+        revoked: Vec<String>,
+    },
     /// It does not exist.
     Absent,
     /// It is out of use and its data is kept until the RFC 3339 time.
@@ -171,8 +180,8 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
         }
     };
     let drift = match goal {
-        Goal::Present { spec, .. } => adapter.drift(spec, &state)?,
-        Goal::Absent | Goal::Parked { .. } => Drift::none(),
+        Goal::Present { spec, .. } | Goal::Joined { spec: Some(spec), .. } => adapter.drift(spec, &state)?,
+        Goal::Joined { spec: None, .. } | Goal::Absent | Goal::Parked { .. } => Drift::none(),
     };
     let seen = Seen {
         id: adapter.id(&state),
@@ -227,6 +236,19 @@ fn foreign(adapter: &dyn DynAdapter, claim: &Claim, state: &AnyState) -> Option<
 
 async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, goal: &Goal) -> Result<Step> {
     let kind = adapter.kind();
+    if let Goal::Joined { spec, .. } = goal {
+        return Ok(match spec {
+            None if claim.settling => settling(claim),
+            None => Step::Released,
+            Some(_) => Step::Wait {
+                reason: crate::reason::WAITING_FOR,
+                message: format!(
+                    "there is no {kind} of {} {} yet; the home cluster of that makes it",
+                    claim.owner.cluster, claim.owner.key
+                ),
+            },
+        });
+    }
     let Goal::Present {
         spec,
         was_ready,
@@ -317,6 +339,20 @@ async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &
                 request_id: adapter.park(claim, state, until, *backup).await?.request_id,
             }),
         },
+        Goal::Joined {
+            spec: Some(_),
+            accounts,
+            revoked,
+        } => joined(adapter, claim, state, seen, accounts, revoked).await,
+        Goal::Joined { revoked, .. } => match (&seen.phase, revoked.first()) {
+            // Whoever deletes or parks it takes everybody's access.
+            (Phase::Deleting | Phase::Parked(_), _) | (_, None) => Ok(Step::Released),
+            (Phase::Busy(what), Some(_)) => Ok(Step::Wait {
+                reason: crate::reason::UPDATING,
+                message: what.clone(),
+            }),
+            _ => accounts_step(adapter, claim, state, &[], revoked).await,
+        },
         Goal::Present {
             spec,
             applied,
@@ -355,6 +391,43 @@ async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &
                 accounts_step(adapter, claim, state, accounts, revoked).await
             }
         },
+    }
+}
+
+/// Uses what somebody else makes and changes.
+async fn joined(
+    adapter: &dyn DynAdapter,
+    claim: &Claim,
+    state: &AnyState,
+    seen: &Seen,
+    accounts: &[AccountGoal],
+    revoked: &[String],
+) -> Result<Step> {
+    let blocked = |reason, message| Ok(Step::Blocked { reason, message });
+    match &seen.phase {
+        Phase::Parked(until) => {
+            let message = format!("its home cluster took it out of use until {until}; it may be declared there again");
+            blocked(crate::reason::PARKED, message)
+        }
+        Phase::Busy(what) => Ok(Step::Wait {
+            reason: crate::reason::PROVISIONING,
+            message: what.clone(),
+        }),
+        Phase::Deleting => Ok(going()),
+        Phase::Failed(why) => blocked(crate::reason::FAILED, why.clone()),
+        Phase::Unreachable(why) => blocked(crate::reason::UNREACHABLE, why.clone()),
+        Phase::Ready => {
+            // Whether our clients reach it is for who changes it to see to.
+            if let Some(list) = seen.drift.0.iter().find(|difference| difference.field == "clients") {
+                let message = format!(
+                    "clients: it admits {}, and {} must reach it; name the clients of all clusters in the \
+                     Environment's `network.clients`, in each cluster the same",
+                    list.observed, list.desired
+                );
+                return blocked(crate::reason::UNREACHABLE, message);
+            }
+            accounts_step(adapter, claim, state, accounts, revoked).await
+        }
     }
 }
 

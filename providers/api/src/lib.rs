@@ -42,6 +42,8 @@ pub mod reason {
     pub const READY: &str = "Ready";
     /// The create was journaled and its effect may not be visible yet; absence proves nothing.
     pub const SETTLING: &str = "Settling";
+    /// Something else must be there first.
+    pub const WAITING_FOR: &str = "WaitingFor";
     /// The provider is working on it.
     pub const PROVISIONING: &str = "Provisioning";
     /// A change was sent and is taking effect.

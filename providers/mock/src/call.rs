@@ -63,6 +63,8 @@ pub struct Call {
 pub enum Fault {
     /// It fails and has no effect.
     Before,
+    /// Its credentials are not good for it.
+    Denied,
     /// It has its effect, and the answer is lost.
     After,
     /// It is refused, with the time to come back.

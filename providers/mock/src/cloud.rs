@@ -221,6 +221,13 @@ impl Inner {
         let fault = self.fault(&call);
         match fault {
             Some(Fault::Before) => Err(unavailable(name, n, "the service is temporarily unavailable")),
+            Some(Fault::Denied) => Err(Error::new(
+                ErrorKind::PermissionDenied,
+                name,
+                "the credentials are not good for this; grant it to them, or name others",
+            )
+            .with_code("Forbidden.RAM")
+            .with_request_id(request_id(n))),
             Some(Fault::Throttled(after)) => {
                 self.counters.throttled += 1;
                 Err(Error::new(ErrorKind::Throttled, name, "too many calls")

@@ -49,6 +49,29 @@ pub fn admit(
     }
 }
 
+/// Whether a namespace, by its labels, may use what exists already under this id. What nobody listed is refused: the
+/// account is the environment's, and an id in it says nothing of whose that is.
+pub fn admit_existing(
+    environment: &str,
+    settings: &Settings,
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+    kind: Kind,
+    id: &str,
+) -> Result<(), Problem> {
+    let listed = settings.existing.get(kind);
+    if listed.is_some_and(|listed| listed.iter().any(|entry| entry.admits(id, labels))) {
+        return Ok(());
+    }
+    let message = format!(
+        "Environment `{environment}` does not let namespace `{namespace}` use it; an SRE may list it there under \
+         `existing.{kind}`, with `namespaces` that match"
+    );
+    Err(Problem::new(reason::NOT_ALLOWED, message)
+        .field("existing.id")
+        .value(id))
+}
+
 /// Whether one more resource of a kind, with so much storage, stays within what a namespace may have.
 pub fn within_limits(
     environment: &str,
@@ -91,7 +114,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
     use super::*;
-    use crate::api::{Limit, Limits, PerKind};
+    use crate::api::{Admitted, Limit, Limits, PerKind};
 
     fn labels(stage: &str) -> BTreeMap<String, String> {
         [("stage".to_owned(), stage.to_owned())].into()
@@ -138,6 +161,51 @@ mod tests {
                 (Err(problem), Some(part)) => assert!(problem.message.contains(part), "{problem}"),
                 (result, expected) => panic!("{result:?}, expected {expected:?} for {spec:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_exists_is_used_by_whom_it_is_listed_for() {
+        let entry = |id: &str, stage: Option<&str>| Admitted {
+            id: id.into(),
+            namespaces: LabelSelector {
+                match_labels: stage.map(labels),
+                match_expressions: None,
+            },
+        };
+        let settings = Settings {
+            existing: PerKind {
+                rds: Some(vec![entry("rm-1", Some("prod")), entry("rm-2", None)]),
+                log: Some(vec![entry("*", Some("prod"))]),
+                ..PerKind::default()
+            },
+            ..Settings::default()
+        };
+        let may = |kind, id, stage| admit_existing("production", &settings, "team-a", &labels(stage), kind, id);
+        for (kind, id, stage) in [
+            (Kind::Rds, "rm-1", "prod"),
+            (Kind::Rds, "rm-2", "test"),
+            (Kind::Log, "any", "prod"),
+        ] {
+            assert_eq!(may(kind, id, stage), Ok(()), "{kind} {id} {stage}");
+        }
+        for (kind, id, stage) in [
+            (Kind::Rds, "rm-1", "test"),
+            (Kind::Rds, "rm-3", "prod"),
+            (Kind::Log, "any", "test"),
+            // Nothing is listed of the kind.
+            (Kind::Slb, "rm-1", "prod"),
+        ] {
+            let problem = may(kind, id, stage).expect_err("it is not listed");
+            assert_eq!(
+                (problem.reason, problem.field.as_str()),
+                (reason::NOT_ALLOWED, "existing.id")
+            );
+            let text = problem.to_string();
+            assert!(
+                text.contains(id) && text.contains(&format!("existing.{kind}")) && text.contains("SRE"),
+                "{text}"
+            );
         }
     }
 

@@ -83,6 +83,15 @@ pub fn server(environment: &str, spec: &EnvironmentSpec, kind: Kind) -> Result<S
     }
 }
 
+/// The kinds that an environment has a ProviderConfig serve.
+pub fn routed<'a>(spec: &'a EnvironmentSpec, provider: &'a str) -> impl Iterator<Item = Kind> + 'a {
+    let providers = &spec.providers;
+    Kind::ALL.into_iter().filter(move |kind| {
+        let named = providers.kinds.get(*kind).or(providers.default.as_ref());
+        named.is_some_and(|name| name == provider)
+    })
+}
+
 /// What an environment says in a region and a cluster: its settings with the overrides that match, the later stronger.
 pub fn settings(spec: &EnvironmentSpec, region: Option<&str>, cluster: &str) -> Result<Settings, Problem> {
     let invalid =
@@ -118,10 +127,9 @@ pub fn check_environment(spec: &EnvironmentSpec) -> Vec<Problem> {
     for problem in &mut problems {
         problem.reason = reason::INVALID_ENVIRONMENT;
     }
-    if spec.identity_scope == IdentityScope::Environment {
-        let message = "is not served yet: what is made would be nobody's in another cluster; use `cluster`";
-        let problem = Problem::new(reason::INVALID_ENVIRONMENT, message).field("identityScope");
-        problems.push(problem.value("environment"));
+    if spec.home.is_some() != (spec.identity_scope == IdentityScope::Environment) {
+        let message = "names the cluster that makes what `identityScope: environment` shares: set both, or neither";
+        problems.push(Problem::new(reason::INVALID_ENVIRONMENT, message).field("home"));
     }
     problems
 }
@@ -252,6 +260,13 @@ mod tests {
         assert_eq!(of(Kind::Rds), Server::Config("a".into()));
         assert_eq!(of(Kind::Log), Server::Config("loki".into()));
         assert_eq!(of(Kind::Monitor), Server::Nobody);
+        assert_eq!(routed(&spec, "loki").collect::<Vec<_>>(), [Kind::Log]);
+        assert_eq!(routed(&spec, "a").count(), Kind::ALL.len() - 2);
+        assert_eq!(
+            routed(&spec, "none").collect::<Vec<_>>(),
+            [Kind::Monitor],
+            "the word is no provider"
+        );
         let problem = server("p", &EnvironmentSpec::default(), Kind::Rds).expect_err("none is named");
         assert!(problem.to_string().contains("`providers.rds`"), "{problem}");
     }
@@ -280,7 +295,7 @@ mod tests {
                 "engines.mysqll",
                 "network.clients.cidrs[0]",
                 "overrides[0].enforce.rds.tls",
-                "identityScope",
+                "home",
             ]
         );
     }

@@ -29,10 +29,10 @@ use crate::api::{
     properties::{Existing, Override, Share, When},
 };
 
-pub use admit::{Usage, admit, within_limits};
+pub use admit::{Usage, admit, admit_existing, within_limits};
 pub use backends::{Endpoints, live};
 pub use deletion::{DeletionPlan, deletion};
-pub use environment::{Server, check_environment, choose_environment, server, settings};
+pub use environment::{Server, check_environment, choose_environment, routed, server, settings};
 pub use layers::Layers;
 
 /// Where a resource is resolved, and what is known of its surroundings.

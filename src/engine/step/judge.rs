@@ -33,6 +33,26 @@ pub(super) fn held_by_another(job: &Job, known: &Record, memory: &Memory) -> Opt
     })
 }
 
+/// What is joined was made anew by whoever makes it: nothing that we told of the one before holds for it.
+pub(super) fn made_anew(memory: &mut Memory, outcome: &mut Outcome) {
+    let (Some(seen), Some(known)) = (&outcome.seen, &memory.external_id) else {
+        return;
+    };
+    if seen.id == *known {
+        return;
+    }
+    *memory = Memory {
+        incarnation: memory.incarnation + 1,
+        ..Memory::default()
+    };
+    if !matches!(outcome.step, Step::Blocked { .. } | Step::Released) {
+        outcome.step = Step::Wait {
+            reason: reason::UPDATING,
+            message: "its home cluster made it anew; our accounts are set on it".to_owned(),
+        };
+    }
+}
+
 /// Brings the memory up to date with the outcome and says what it comes to.
 pub(super) fn judge(
     memory: &mut Memory,

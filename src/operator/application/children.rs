@@ -12,10 +12,11 @@ use mooring_provider::Key;
 
 use super::Subject;
 use crate::{
-    api::{Application, CloudResource, CloudResourceSpec, names},
+    api::{Application, CloudResource, CloudResourceSpec, IdentityScope, names},
     engine::{
         declare::{Declaration, Declared},
         effective::{Server, choose_environment, server},
+        is_shared,
         problem::{Problem, reason},
     },
     operator::Context,
@@ -218,15 +219,24 @@ async fn identity(context: &Context, subject: &Subject, declaration: &Declaratio
     )
     .ok()?;
     let environment = context.stores.environments.get(None, &name)?;
-    let Ok(Server::Config(config)) = server(&name, &environment.0.as_ref().ok()?.spec, kind) else {
+    let spec = &environment.0.as_ref().ok()?.spec;
+    if spec.identity_scope == IdentityScope::Environment && is_shared(kind) {
+        // It comes from whose it is, which the CloudResource's own controller judges.
+        return None;
+    }
+    let Ok(Server::Config(config)) = server(&name, spec, kind) else {
         return None;
     };
     let connection = context
         .engine
         .connections()
         .get(&config)
-        .filter(|connection| connection.is_proven())?;
-    let identity = context.engine.identity(&declaration.key, &connection).await.ok()?;
+        .filter(|connection| connection.proven().contains(&kind))?;
+    let identity = context
+        .engine
+        .identity(&declaration.key, kind, &connection)
+        .await
+        .ok()?;
     Some(identity.as_str().to_owned())
 }
 

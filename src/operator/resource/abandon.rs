@@ -33,11 +33,11 @@ impl Going<'_> {
 
     /// Lets go of what cannot be deleted. If something was made and is not known to be gone, that is on record.
     pub(super) async fn give_up(&self, why: &str) -> Result<Action, Failure> {
-        let cluster = self.context.engine.cluster();
+        let cluster = self.holder();
         let of_another = self
             .record
             .as_ref()
-            .is_some_and(|record| record.owner.cluster != *cluster);
+            .is_some_and(|record| record.owner.cluster != cluster);
         if !of_another && self.existing().is_none() && self.external_id().is_some() {
             self.put_abandoned(&format!("let go, it may still exist at the provider: {why}"))
                 .await?;
@@ -71,7 +71,7 @@ impl Going<'_> {
     /// The record that the ledger has not, from what the status remembers.
     fn reconstructed(&self, kind: Kind) -> Record {
         let owner = Owner {
-            cluster: self.context.engine.cluster().clone(),
+            cluster: self.holder(),
             identity: self.identity.clone().unwrap_or_else(new_identity),
             key: self.key.clone(),
         };

@@ -236,7 +236,8 @@ pub(super) fn has_accounts(context: &Context, target: &Relative, kind: mooring_p
 /// The name of a bind's account at its target; `None` until that has an identity.
 pub(super) fn login(context: &Context, target: &Relative, kind: mooring_provider::Kind, bind: &Key) -> Option<String> {
     let identity = Identity::new(target.object.annotations().get(names::IDENTITY)?.as_str());
-    let wish = account::of_bind(bind);
+    let sharing = relations::sharing(context, target.status().shared.as_ref());
+    let wish = account::of_bind(bind, sharing);
     let connection = target
         .status()
         .provider

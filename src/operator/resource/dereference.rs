@@ -8,11 +8,12 @@ use mooring_provider::{Bytes, Identity, Key, Kind};
 use super::{
     place_of, relations,
     relations::Relative,
+    scope,
     secret::{self, Found},
-    status,
+    status::{self, Told},
 };
 use crate::{
-    api::{CloudResource, CloudResourceStatus, Environment, ProviderConfig, condition, names},
+    api::{CloudResource, CloudResourceStatus, Environment, ProviderConfig, Shared, condition, names},
     engine::{
         declare,
         declare::Declaration,
@@ -55,6 +56,8 @@ pub(super) struct Inputs {
     pub(super) endpoints: Option<Endpoints>,
     /// Who owns what `existing.id` names, if that is one of ours.
     pub(super) holder: Option<Key>,
+    /// Whose it is, where several clusters share it.
+    pub(super) shared: Result<Option<Shared>, Told>,
 }
 
 impl Inputs {
@@ -106,6 +109,13 @@ pub(super) async fn dereference(
     let declarations: Vec<_> = siblings.iter().map(|sibling| sibling.declaration.clone()).collect();
     let after = declare::after(&declaration, &declarations);
     let (environment, moved_to) = environment(context, &object, &status, record.as_ref(), &siblings, &labels);
+    let shared = {
+        let made = |memory: &ledger::Memory| memory.external_id.is_some() || memory.intent.is_some();
+        let made = made(&status.memory) || record.as_ref().is_some_and(|record| made(&record.memory));
+        let known = scope::remembered(context, &status, record.as_ref());
+        let found = environment.as_ref().ok().map(|(_, found)| found.as_ref());
+        scope::of(context, kind, made, known, found)
+    };
     let holder = match declaration
         .properties
         .get("existing")
@@ -145,6 +155,7 @@ pub(super) async fn dereference(
         record,
         endpoints,
         holder,
+        shared,
     })
 }
 

@@ -21,6 +21,7 @@ mod publish;
 mod recent;
 mod relations;
 mod remains;
+mod scope;
 mod secret;
 mod status;
 mod teardown;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{BindingReference, CloudResource, CloudResourceStatus, condition, names},
-    engine::{Connection, Next, Priority, declare::Declaration},
+    engine::{Connection, Next, Priority, declare::Declaration, shared_identity},
     ledger::Standing,
     operator::Context,
 };
@@ -111,7 +111,7 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
             }
         };
     };
-    let identity = match identity(context, &inputs, &connection).await? {
+    let identity = match identity(context, &inputs, plan, &connection).await? {
         Ok(identity) => identity,
         Err(error) => {
             let again = match error.retry() {
@@ -169,17 +169,14 @@ fn notes(connection: &Connection, kind: Kind, plan: &Plan) -> Vec<String> {
 
 /// The status as it is known before the step.
 fn base(context: &Context, inputs: &Inputs, plan: &Plan, identity: &Identity) -> CloudResourceStatus {
-    let owner = mooring_provider::Owner {
-        cluster: context.engine.cluster().clone(),
-        identity: identity.clone(),
-        key: inputs.key().clone(),
-    };
+    let owner = plan.owner(context, identity, inputs.key());
     let name = inputs.record.as_ref().map(|record| record.name.clone());
     CloudResourceStatus {
         observed_generation: inputs.object.metadata.generation,
         kind: Some(inputs.kind.to_string()),
         provider: Some(plan.provider.clone()),
         environment: Some(plan.environment.clone()),
+        shared: plan.shared.clone(),
         name: plan
             .existing
             .is_none()
@@ -187,6 +184,7 @@ fn base(context: &Context, inputs: &Inputs, plan: &Plan, identity: &Identity) ->
         effective: plan.values.clone(),
         not_applied: plan.not_applied.clone(),
         deletion: plan.deletion.clone(),
+        deletes_per_hour: plan.deletes_per_hour,
         ..inputs.status.clone()
     }
 }
@@ -196,13 +194,17 @@ fn base(context: &Context, inputs: &Inputs, plan: &Plan, identity: &Identity) ->
 async fn identity(
     context: &Context,
     inputs: &Inputs,
+    plan: &Plan,
     connection: &Connection,
 ) -> Result<mooring_provider::Result<Identity>, Failure> {
-    if let Err(error) = context.engine.prove(connection).await {
+    if let Err(error) = context.engine.prove(connection, inputs.kind).await {
         return Ok(Err(error));
     }
+    if let Some(shared) = &plan.shared {
+        return Ok(Ok(shared_identity(&shared.owner, inputs.key())));
+    }
     let Some(annotated) = &inputs.identity else {
-        return Ok(context.engine.identity(inputs.key(), connection).await);
+        return Ok(context.engine.identity(inputs.key(), inputs.kind, connection).await);
     };
     let known = match &inputs.record {
         Some(record) => Some(record.clone()),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
-use mooring_provider::{Access, Account, DynAdapter, Error, ErrorKind, Identity, Owner, Permission};
+use mooring_provider::{Access, Account, DynAdapter, Error, ErrorKind, Identity, Permission};
 use secrecy::SecretString;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     validate::Plan,
 };
 use crate::{
-    api::{CloudResource, CloudResourceStatus, condition, names},
+    api::{CloudResource, CloudResourceStatus, Shared, condition, names},
     engine::{Connection, Job, Report, Want, WriteAhead, new_password},
     ledger::Memory,
     operator::Context,
@@ -65,7 +65,8 @@ pub(super) async fn provide(
     let asked = object.annotations().get(names::ROTATE).cloned();
     let (mut own, mut accounts) = (None, Vec::new());
     if has_accounts {
-        let wish = account::main(plan.spec["database"].as_str().unwrap_or(&inputs.key().application));
+        let database = plan.spec["database"].as_str().unwrap_or(&inputs.key().application);
+        let wish = account::main(database, relations::sharing(context, plan.shared.as_ref()));
         let name = adapter.login(identity, &wish);
         let (password, now) = credentials(context, &place, found, &plan.spec, &name, asked.as_deref()).await?;
         found = now;
@@ -78,7 +79,8 @@ pub(super) async fn provide(
             password,
         };
         accounts.push(account.clone());
-        accounts.extend(of_binds(context, inputs, |wish| adapter.login(identity, wish)).await?);
+        let shared = plan.shared.as_ref();
+        accounts.extend(of_binds(context, inputs, shared, |wish| adapter.login(identity, wish)).await?);
         own = Some(account);
     } else if let Some(name) = &plan.credentials_secret {
         match given(context, &place.namespace, name).await? {
@@ -90,11 +92,7 @@ pub(super) async fn provide(
             }
         }
     }
-    let owner = Owner {
-        cluster: context.engine.cluster().clone(),
-        identity: identity.clone(),
-        key: inputs.key().clone(),
-    };
+    let owner = plan.owner(context, identity, inputs.key());
     let approvals = Approvals::of(context, identity, Some(&plan.environment), Some(&plan.provider));
     let lost = object
         .annotations()
@@ -106,10 +104,16 @@ pub(super) async fn provide(
         kind: inputs.kind,
         environment: plan.environment.clone(),
         existing: plan.existing.clone(),
-        want: Want::Present {
-            spec: plan.spec.clone(),
-            accounts,
-            recreate: lost == Some(incarnation),
+        want: match plan.is_joined() {
+            true => Want::Joined {
+                spec: plan.spec.clone(),
+                accounts,
+            },
+            false => Want::Present {
+                spec: plan.spec.clone(),
+                accounts,
+                recreate: lost == Some(incarnation),
+            },
         },
         may_adopt: approvals.moves_to(&owner.key),
         owner,
@@ -162,7 +166,9 @@ pub(super) async fn credentials(
         revision = ours.revision();
         let same = entries.get("username").is_some_and(|name| name.expose() == username);
         // A Secret that was never asked for others, and has no word of it, was made with the wish already there.
-        if let (Some(password), true) = (ours.password(), ours.rotated() == asked && same) {
+        // Nor does taking the wish back ask for anything.
+        let asks = asked.is_some() && ours.rotated() != asked;
+        if let (Some(password), true) = (ours.password(), !asks && same) {
             return Ok((password, found));
         }
     }
@@ -188,7 +194,12 @@ pub(super) async fn credentials(
 }
 
 /// The accounts of those who bind to it and have a password.
-async fn of_binds(context: &Context, inputs: &Inputs, login: impl Fn(&str) -> String) -> kube::Result<Vec<Account>> {
+async fn of_binds(
+    context: &Context,
+    inputs: &Inputs,
+    shared: Option<&Shared>,
+    login: impl Fn(&str) -> String,
+) -> kube::Result<Vec<Account>> {
     let mut accounts = Vec::new();
     let target = relations::Relative {
         object: Arc::clone(&inputs.object),
@@ -210,7 +221,7 @@ async fn of_binds(context: &Context, inputs: &Inputs, login: impl Fn(&str) -> St
                 .and_then(|bind| bind.access)
                 .unwrap_or(Access::ReadOnly);
             accounts.push(Account {
-                name: login(&account::of_bind(bind.key())),
+                name: login(&account::of_bind(bind.key(), relations::sharing(context, shared))),
                 access: access.at_most(most),
                 password,
             });

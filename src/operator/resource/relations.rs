@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use mooring_provider::{
-    Access, Key, Kind,
+    Access, ClusterId, Key, Kind,
     spec::{Network, Subnet},
 };
 
 use super::status;
 use crate::{
-    api::{CloudResource, CloudResourceStatus, Declares, condition, names, properties::Share},
+    api::{CloudResource, CloudResourceStatus, Declares, Shared, condition, names, properties::Share},
     engine::{
         declare::{self, Declaration, Target},
         effective::Output,
@@ -197,6 +197,11 @@ pub(super) fn dependents(context: &Context, key: &Key) -> Vec<Relative> {
         foreign && own.as_ref().is_some_and(|own| consents(own, bind.key()).is_some())
     }));
     dependents
+}
+
+/// The cluster that accounts are told apart by, at what several share.
+pub(super) fn sharing<'a>(context: &'a Context, shared: Option<&Shared>) -> Option<&'a ClusterId> {
+    shared.map(|_| context.engine.cluster())
 }
 
 /// Whether consumers and dependents need no longer be waited for: somebody said so, or it took too long.

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, ResourceExt, core::PartialObjectMeta, runtime::controller::Action};
-use mooring_provider::{ExternalId, Identity, Key, Kind, Owner, reason};
+use mooring_provider::{ClusterId, ExternalId, Identity, Key, Kind, Owner, reason};
 
 use super::{
     Failure, Remains,
@@ -17,12 +17,12 @@ use super::{
     dereference, place_named,
     present::finish,
     recent::Recent,
-    relations, secret,
+    relations, scope, secret,
     status::{self, Told},
     validate,
 };
 use crate::{
-    api::{CloudResource, CloudResourceStatus, RetainedStanding, condition, names, properties::DeletionPolicy},
+    api::{CloudResource, CloudResourceStatus, RetainedStanding, Shared, condition, names, properties::DeletionPolicy},
     engine::{Done, Job, Next, Want, declare::Declaration},
     ledger::{Memory, Record, Standing},
     operator::{Context, object::remove_finalizer, retained},
@@ -40,6 +40,8 @@ pub(super) struct Going<'a> {
     pub(super) record: Option<Record>,
     pub(super) key: Key,
     pub(super) kind: Option<Kind>,
+    /// Whose it is, where several clusters share it.
+    shared: Option<Shared>,
 }
 
 /// Takes the next step of a teardown.
@@ -71,6 +73,7 @@ pub(super) async fn reconcile(context: &Context, recent: &Recent, remains: &Rema
     }
     let key = remains.key(record.as_ref());
     let kind = remains.kind().or_else(|| record.as_ref().map(|record| record.kind));
+    let shared = shared(context, remains, record.as_ref());
     Going {
         context,
         recent,
@@ -79,16 +82,34 @@ pub(super) async fn reconcile(context: &Context, recent: &Recent, remains: &Rema
         record,
         key,
         kind,
+        shared,
     }
     .step()
     .await
+}
+
+/// Whose it is, by what is remembered; which cluster is its home its Environment says, as long as that is there.
+fn shared(context: &Context, remains: &Remains, record: Option<&Record>) -> Option<Shared> {
+    let known = scope::remembered(context, &remains.status, record)?;
+    let environment = remains.status.environment.as_deref();
+    let guard = environment.and_then(|name| context.stores.environments.get(None, name));
+    let home = guard.and_then(|guard| {
+        let spec = &guard.0.as_ref().ok()?.spec;
+        spec.is_home(context.options.cluster.as_deref())
+    });
+    Some(Shared {
+        home: home.unwrap_or(known.home),
+        ..known
+    })
 }
 
 /// What the ledger has of this very object, by its key: what it made, not what an earlier one of its key left behind.
 async fn made(context: &Context, remains: &Remains) -> Result<Option<Record>, Failure> {
     let key = remains.key(None);
     let id = remains.status.memory.external_id.as_ref();
-    let known = context.engine.ledger().of_key(context.engine.cluster(), &key).await?;
+    let holder = remains.status.shared.as_ref().map(|shared| &shared.owner);
+    let holder = holder.unwrap_or(context.engine.cluster());
+    let known = context.engine.ledger().of_key(holder, &key).await?;
     let same = known
         .iter()
         .find(|record| id.is_some() && record.memory.external_id.as_ref() == id);
@@ -104,6 +125,12 @@ async fn made(context: &Context, remains: &Remains) -> Result<Option<Record>, Fa
 }
 
 impl Going<'_> {
+    /// Who holds it: this cluster, or those that share it.
+    pub(super) fn holder(&self) -> ClusterId {
+        let shared = self.shared.as_ref().map(|shared| &shared.owner);
+        shared.unwrap_or(self.context.engine.cluster()).clone()
+    }
+
     pub(super) fn status(&self) -> &CloudResourceStatus {
         &self.remains.status
     }
@@ -230,12 +257,17 @@ impl Going<'_> {
         if self.record.is_none() && self.provider().is_none() {
             // Nobody remembers where it was made: every account that is connected is asked for what it has of ours.
             for connection in engine.connections().all() {
-                if let Err(error) = engine.prove(&connection).await {
-                    let message = format!(
-                        "ProviderConfig `{}` cannot tell whether it is there: {error}",
-                        connection.name
-                    );
-                    return self.wait(Told::yes("ProviderNotReady", message), WAITING).await;
+                for kind in connection
+                    .kinds()
+                    .filter(|kind| self.kind.is_none_or(|own| own == *kind))
+                {
+                    if let Err(error) = engine.prove(&connection, kind).await {
+                        let message = format!(
+                            "ProviderConfig `{}` cannot tell whether it is there: {error}",
+                            connection.name
+                        );
+                        return self.wait(Told::yes("ProviderNotReady", message), WAITING).await;
+                    }
                 }
             }
             self.record = engine.ledger().get(&identity).await?;
@@ -259,16 +291,17 @@ impl Going<'_> {
         };
         let environment = self.environment().unwrap_or_default();
         let approvals = Approvals::of(self.context, &identity, Some(&environment), Some(&provider));
-        let want = match self.existing() {
-            Some(_) => Want::Absent {
+        let want = match (self.existing(), &self.shared) {
+            (_, Some(shared)) if !shared.home => Want::Left,
+            (Some(_), None) => Want::Absent {
                 per_hour: None,
                 approved: true,
             },
-            None => self.want(kind, &environment, approvals.delete()).await?,
+            _ => self.want(kind, &environment, approvals.delete()).await?,
         };
         if matches!(want, Want::Retained { .. }) && self.external_id().is_none() {
             // The inventory that is taken when a connection is proven would have found it.
-            match engine.prove(&connection).await {
+            match engine.prove(&connection, kind).await {
                 Ok(()) => self.record = engine.ledger().get(&identity).await?,
                 Err(error) => {
                     let told = Told::yes(error.reason(), error.to_string());
@@ -287,7 +320,7 @@ impl Going<'_> {
             want
         };
         let owner = Owner {
-            cluster: engine.cluster().clone(),
+            cluster: self.holder(),
             identity: identity.clone(),
             key: self.key.clone(),
         };
@@ -295,7 +328,7 @@ impl Going<'_> {
             owner,
             kind,
             environment: environment.clone(),
-            existing: self.existing(),
+            existing: self.existing().filter(|_| self.shared.is_none()),
             want,
             may_adopt: false,
         };
@@ -342,6 +375,15 @@ impl Going<'_> {
     }
 
     async fn want(&self, kind: Kind, environment: &str, approved: bool) -> Result<Want, Failure> {
+        if let Some(shared) = &self.shared {
+            // No cluster can know what the others do: whether any uses it still is a person's to say.
+            return Ok(Want::Retained {
+                reason: format!(
+                    "it is shared by {}, and another cluster may use it; once none does: `mooring approve delete {}`",
+                    shared.owner, self.key
+                ),
+            });
+        }
         let cluster = self.context.options.cluster.as_deref().unwrap_or_default();
         let object = self.remains.readable();
         let declaration = object

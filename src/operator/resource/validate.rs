@@ -1,19 +1,20 @@
 //! The second step: whether, and as what, a CloudResource may be provided. No I/O.
 
 use mooring_provider::{
-    ExternalId, Kind,
+    ExternalId, Identity, Key, Kind, Owner,
     spec::{Selector, Slb},
 };
 use serde_json::Value as Json;
 
 use super::{INVALID_NAME, dereference::Inputs, status::Told};
 use crate::{
-    api::{Deletion, EffectiveValue, IdentityScope, names, properties::DeletionPolicy},
+    api::{Deletion, EffectiveValue, Shared, names, properties::DeletionPolicy},
     engine::{
         declare::Consumption,
         effective::{self, DeletionPlan, Effective, Server, Unresolved, Usage},
         problem::{Problem, reason},
     },
+    operator::Context,
 };
 use kube::ResourceExt;
 
@@ -38,12 +39,32 @@ pub(super) struct Plan {
     pub(super) existing: Option<ExternalId>,
     pub(super) credentials_secret: Option<String>,
     pub(super) deletion: Option<Deletion>,
+    pub(super) deletes_per_hour: Option<u32>,
     pub(super) consumption: Consumption,
     pub(super) values: Vec<EffectiveValue>,
     pub(super) not_applied: Vec<String>,
     pub(super) notes: Vec<String>,
+    /// Whose it is, where several clusters share it.
+    pub(super) shared: Option<Shared>,
     /// Why it is not as declared although it is provided.
     pub(super) but: Option<Told>,
+}
+
+impl Plan {
+    /// Whose it is.
+    pub(super) fn owner(&self, context: &Context, identity: &Identity, key: &Key) -> Owner {
+        let shared = self.shared.as_ref().map(|shared| &shared.owner);
+        Owner {
+            cluster: shared.unwrap_or(context.engine.cluster()).clone(),
+            identity: identity.clone(),
+            key: key.clone(),
+        }
+    }
+
+    /// Whether another cluster makes it and changes it.
+    pub(super) fn is_joined(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| !shared.home)
+    }
 }
 
 /// Judges.
@@ -77,13 +98,7 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
     let spec = &object.spec;
     effective::admit(environment, spec, &key.namespace, &inputs.labels, inputs.kind)
         .map_err(|problem| told(&problem))?;
-    if spec.identity_scope == IdentityScope::Environment {
-        let message = format!(
-            "Environment `{environment}` has `identityScope: environment`, which the operator does not serve yet; an \
-             SRE may set `cluster`"
-        );
-        return Err(Told::no("Unsupported", message));
-    }
+    let shared = inputs.shared.clone()?;
     let pinned = inputs
         .status
         .provider
@@ -160,6 +175,17 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
     })?;
     let settings = effective::settings(spec, region.as_deref(), cluster).map_err(|problem| told(&problem))?;
     within_limits(inputs, environment, &settings, &resolved)?;
+    if let Some(existing) = &resolved.existing {
+        effective::admit_existing(
+            environment,
+            &settings,
+            &key.namespace,
+            &inputs.labels,
+            inputs.kind,
+            &existing.id,
+        )
+        .map_err(|problem| told(&problem.within(&key.component, &key.name)))?;
+    }
     if let (Some(existing), Some(holder)) = (&resolved.existing, &inputs.holder) {
         let message = format!(
             "existing.id: `{}` belongs to {holder}; use it by a `bind` trait, for which its owner names you in \
@@ -176,7 +202,18 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
         );
         Some(Told::no("EnvironmentPinned", message))
     });
-    Ok(Verdict::Provide(Box::new(plan(environment, provider, resolved, moved))))
+    let mut plan = plan(environment, provider, resolved, moved);
+    plan.deletes_per_hour = settings.limits.deletes_per_hour.get(inputs.kind).copied();
+    if plan.existing.is_none() {
+        plan.shared = shared;
+    }
+    if plan.shared.is_some()
+        && let Some(deletion) = &mut plan.deletion
+    {
+        // Another cluster may use it; an SRE says when none does.
+        deletion.policy = Some(DeletionPolicy::Retain);
+    }
+    Ok(Verdict::Provide(Box::new(plan)))
 }
 
 fn all_of(problems: &[Problem]) -> Told {
@@ -197,11 +234,13 @@ fn plan(environment: &str, provider: String, resolved: Effective, but: Option<To
             .map(ExternalId::new),
         credentials_secret: resolved.existing.and_then(|existing| existing.credentials_secret),
         deletion: Some(remembered(&resolved.deletion)),
+        deletes_per_hour: None,
         consumption: resolved.consumption,
         values: resolved.values,
         not_applied: resolved.not_applied,
         notes: resolved.notes,
         spec: resolved.spec,
+        shared: None,
         but,
     }
 }
@@ -290,6 +329,7 @@ fn as_it_was(inputs: &Inputs, but: Told) -> Option<Plan> {
             .map(ExternalId::new),
         credentials_secret: credentials.map(str::to_owned),
         deletion: inputs.status.deletion.clone(),
+        deletes_per_hour: inputs.status.deletes_per_hour,
         consumption: Consumption::of(
             inputs.declaration.declares,
             Some(inputs.kind),
@@ -300,6 +340,7 @@ fn as_it_was(inputs: &Inputs, but: Told) -> Option<Plan> {
         not_applied: inputs.status.not_applied.clone(),
         notes,
         spec,
+        shared: inputs.status.shared.clone(),
         but: Some(but),
     })
 }

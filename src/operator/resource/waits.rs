@@ -69,10 +69,13 @@ impl Going<'_> {
         Some(Told::yes("WaitingForDependents", message))
     }
 
-    /// How many of a kind its Environment lets go within an hour.
+    /// How many of a kind its Environment lets go within an hour; where that is gone or cannot be read, how many it let
+    /// go when it was last asked.
     pub(super) fn deletes_per_hour(&self, kind: Kind, environment: &str) -> Option<u32> {
-        let guard = self.context.stores.environments.get(None, environment)?;
-        let environment = guard.0.as_ref().ok()?;
+        let guard = self.context.stores.environments.get(None, environment);
+        let Some(environment) = guard.as_ref().and_then(|guard| guard.0.as_ref().ok()) else {
+            return self.status().deletes_per_hour;
+        };
         let settings = self.context.settings(environment, self.provider().as_deref());
         let settings = settings.unwrap_or_else(|_| environment.spec.settings.clone());
         settings.limits.deletes_per_hour.get(kind).copied()

@@ -72,6 +72,29 @@ pub(crate) async fn audits_come_latest_first(ledger: Arc<dyn Ledger>) {
     assert_eq!(ledger.audits(Some(&identity("c")), at(0), 10).await.unwrap(), []);
 }
 
+pub(crate) async fn of_what_was_done_long_ago_the_last_entries_stay(ledger: Arc<dyn Ledger>) {
+    for minute in 0..6 {
+        ledger.audit(&entry("a", "update", "ok", at(minute))).await.unwrap();
+    }
+    // Two in one moment: the one that was written later counts as later.
+    ledger.audit(&entry("b", "create", "ok", at(0))).await.unwrap();
+    ledger.audit(&entry("b", "update", "ok", at(0))).await.unwrap();
+    ledger.audit(&entry("c", "create", "ok", at(0))).await.unwrap();
+    let left = async |id: &str| -> Vec<_> {
+        let entries = ledger.audits(Some(&identity(id)), at(0), 100).await.unwrap();
+        entries.into_iter().map(|entry| (entry.action, entry.at)).collect()
+    };
+    ledger.trim_audit(at(0), 1).await.unwrap();
+    assert_eq!(left("a").await.len(), 6, "nothing is older than that");
+    ledger.trim_audit(at(4), 1).await.unwrap();
+    let update = |minute| ("update".to_owned(), at(minute));
+    assert_eq!(left("a").await, [update(5), update(4)]);
+    assert_eq!(left("b").await, [update(0)]);
+    assert_eq!(left("c").await.len(), 1, "the last of each stays, however old");
+    ledger.trim_audit(at(100), 2).await.unwrap();
+    assert_eq!(left("a").await, [update(5), update(4)]);
+}
+
 pub(crate) async fn what_was_told_is_kept_by_account(ledger: Arc<dyn Ledger>) {
     let (a, b) = (identity("a"), identity("b"));
     for (identity, account, hash) in [
