@@ -38,6 +38,12 @@
 //!   what exists. Any one of them may be lost: a status is merged with the ledger's row, a ledger is filled from the
 //!   inventory before anything is created at an account.
 //! - **Teardown needs no spec**, no Environment and no Application; what it needs is remembered.
+//! - **What clusters share has one maker.** With `identityScope: environment` a database (and a network of an
+//!   application's own) is owned by the Environment: its owner tag names that, and its identity comes from that and the
+//!   key, so every cluster finds it by its tag without knowing of another. Only the cluster that the Environment names
+//!   as its `home` creates, changes or lets it go; the others join it by an account of their own and write nothing else.
+//!   No cluster can prove that no other uses it, so none deletes it: the home's teardown retains it, and an SRE says
+//!   when it goes.
 //! - **A password is stored before anything is created**, and what a provider was told is remembered as a keyed hash.
 //!   So a restored Secret, a rotation and a reclaimed database are one mechanism.
 //!
@@ -48,6 +54,18 @@
 //! - A claim's token is of (cluster, identity, incarnation) and not the name: the name is for people and stays.
 //! - An intent stays open until its resource was *seen*, not until the create was answered: an answered create may not
 //!   be visible yet either.
+//! - Shared by clusters is what has no part of a cluster in it. A balancer's backends, a log's sources and alarms are made
+//!   of a cluster's own pods: two clusters would undo each other's for ever, so each has its own, whatever the scope.
+//! - The clusters of an Environment need no common ledger: there is nothing to agree on when only one may create. A
+//!   leader elected among them would have to live somewhere that all depend on; a name in a document does not. Two
+//!   homes by mistake send the same token, which makes one resource where the provider heeds tokens, and elsewhere
+//!   shows as `Ambiguous`.
+//! - Ids of existing things are listed by an SRE (`existing`), for the account is the environment's and an id in it says
+//!   nothing of whose that is. What is not listed is refused, as a namespace is that nobody admitted.
+//! - Credentials are proven kind by kind, for the kinds that Environments route to them: one that is refused is told and
+//!   stops that kind alone.
+//! - What an inventory brings into an empty ledger counts as an incarnation by the clock: how many there were before is
+//!   not known, and a token of one of those might still answer.
 //! - An SRE's approvals stand on the cluster-scoped Environment as annotations, where developers cannot write.
 //!
 //! # Deliberately absent

@@ -14,7 +14,7 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use mooring::api::CloudResource;
+use mooring::api::{CloudResource, Environment};
 use serde_json::{Value as Json, json};
 
 /// A control plane that ends when its standard input closes, however the test ends.
@@ -118,6 +118,7 @@ async fn an_api_server_holds_everybody_to_the_rules() {
         "default",
         &ApiResource::erase::<CloudResource>(&()),
     );
+    holds_environments_to_the_rules(&plane.client).await;
     refuses_what_is_wrong(&api).await;
     for (name, member) in good() {
         let object = api.create(&PostParams::default(), &cloud_resource(name, &member)).await;
@@ -125,6 +126,66 @@ async fn an_api_server_holds_everybody_to_the_rules() {
     }
     refuses_another_identity(&api).await;
     lets_go(&api).await;
+}
+
+async fn holds_environments_to_the_rules(client: &Client) {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<Environment>(&()));
+    let environment = |spec: &Json| -> DynamicObject {
+        let mut all = json!({"providers": {"default": "p"}});
+        for (field, value) in spec.as_object().expect("an object") {
+            all[field] = value.clone();
+        }
+        serde_json::from_value(json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "Environment", "metadata": {"name": "rules"}, "spec": all,
+        }))
+        .expect("an object")
+    };
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    for good in [
+        json!({"existing": {"rds": [{"id": "rm-1", "namespaces": {"matchLabels": {"stage": "prod"}}}]}}),
+        json!({"existing": {"log": [{"id": "*", "namespaces": {}}]}}),
+        json!({"overrides": [{"when": {"region": "r"}, "existing": {"rds": [{"id": "rm-2", "namespaces": {}}]}}]}),
+        json!({"identityScope": "environment", "home": "blue"}),
+        json!({"identityScope": "cluster"}),
+    ] {
+        let made = api.create(&dry, &environment(&good)).await;
+        made.unwrap_or_else(|error| panic!("{good}: {error}"));
+    }
+    for (bad, words) in [
+        (
+            json!({"existing": {"rds": [{"id": "rm-1"}]}}),
+            "spec.existing.rds[0].namespaces",
+        ),
+        (
+            json!({"existing": {"rds": [{"id": "", "namespaces": {}}]}}),
+            "spec.existing.rds[0].id",
+        ),
+        (
+            json!({"existing": {"rds": [{"id": "rm-*", "namespaces": {}}]}}),
+            "there are no patterns",
+        ),
+        (json!({"identityScope": "environment"}), "set both, or neither"),
+        (json!({"home": "blue"}), "set both, or neither"),
+    ] {
+        let error = api.create(&dry, &environment(&bad)).await.expect_err(words).to_string();
+        assert!(error.contains(words), "{bad}: {error}");
+    }
+    api.create(&PostParams::default(), &environment(&json!({})))
+        .await
+        .expect("it is good");
+    let shared = Patch::Merge(json!({"spec": {"identityScope": "environment", "home": "blue"}}));
+    let error = api
+        .patch("rules", &PatchParams::default(), &shared)
+        .await
+        .expect_err("its owner is fixed");
+    assert!(
+        error.to_string().contains("`identityScope` cannot be changed"),
+        "{error}"
+    );
+    api.delete("rules", &DeleteParams::default()).await.expect("it may go");
 }
 
 async fn refuses_what_is_wrong(api: &Api<DynamicObject>) {

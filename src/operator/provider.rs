@@ -373,6 +373,8 @@ async fn connect(context: &Context, proofs: &Proofs, config: &ProviderConfig) ->
         if connected.as_ref().is_ok_and(|connected| connected.proof.is_ok()) {
             credentials::keep(context, &name, &original).await?;
         }
+        // Credentials that were tried in their place, and were put back.
+        connections.forget_candidate(&name);
         return Ok(connected);
     };
     // What works is not given up for what does not.

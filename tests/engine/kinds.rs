@@ -1,7 +1,7 @@
 //! Credentials that are good for some kinds only, connections that go, and what is taken in.
 
 use mooring::{
-    engine::Held,
+    engine::{Done, Held},
     ledger::{InMemory, Ledger, Memory},
 };
 use mooring_provider::{ErrorKind, Kind};
@@ -68,7 +68,8 @@ async fn a_connection_is_dropped_when_it_is_closed_or_replaced() {
             [("token".to_owned(), "three".into())].into(),
         )
         .expect("it is made");
-    let candidate = std::sync::Arc::downgrade(&candidate);
+    let (candidate, made) = (std::sync::Arc::downgrade(&candidate), candidate);
+    drop(made);
     connections.close("other");
     assert_eq!((second.strong_count(), candidate.strong_count()), (0, 0), "both go");
     assert!(connections.get("other").is_none());
@@ -80,10 +81,10 @@ async fn what_is_taken_in_is_made_again_with_a_token_that_was_never_used() {
     let world = world("tokens").await;
     let wanted = job("log", Kind::Log, log());
     // Two lives: tokens of the incarnations 0 and 1 are used up.
+    let unwanted = job("log", Kind::Log, ABSENT);
     for _ in 0..2 {
-        let id = world.ready(&wanted).await;
-        world.cloud.destroy(&id);
-        world.until(&wanted, |report| !report.is_ready()).await;
+        world.ready(&wanted).await;
+        world.until(&unwanted, |report| report.done == Some(Done::Gone)).await;
     }
     world.ready(&wanted).await;
     // The ledger and the status are lost.
@@ -96,12 +97,9 @@ async fn what_is_taken_in_is_made_again_with_a_token_that_was_never_used() {
         .expect("it works")
         .expect("it was taken in");
     assert!(known.memory.incarnation > 1_000_000, "{known:?}");
-    amnesic.cloud.destroy(&id);
-    let next = amnesic
-        .until(&wanted, |report| {
-            report.is_ready() && report.memory.external_id.as_ref() != Some(&id)
-        })
-        .await;
+    amnesic.until(&unwanted, |report| report.done == Some(Done::Gone)).await;
+    let next = amnesic.until(&wanted, |report| report.is_ready()).await;
+    assert_ne!(next.memory.external_id, Some(id));
     assert!(next.memory.incarnation > known.memory.incarnation, "{next:?}");
     assert_eq!(amnesic.cloud.list().len(), 1);
 }

@@ -163,6 +163,21 @@ fn bad_input_is_told_whole_and_nothing_is_made() {
             &["limits.rds.storage"],
         ),
         (
+            "an id that nobody listed",
+            environment(
+                "allowedNamespaces: {}, network: {id: net, dedicated: {allow: true, cidrPool: 10.64.0.0/10}}, existing: {rds: [{id: rm-1, namespaces: {}}]}",
+            )
+            .replace("engine: mysql", "engine: mysql, existing: {id: rm-2}"),
+            &["existing.id: `rm-2`", "`existing.rds`", "an SRE"],
+        ),
+        (
+            "shared by clusters",
+            environment(
+                "allowedNamespaces: {}, identityScope: environment, home: blue, network: {id: net, dedicated: {allow: true, cidrPool: 10.64.0.0/10}}",
+            ),
+            &["is shared by clusters", "home cluster"],
+        ),
+        (
             "no provider",
             environment("allowedNamespaces: {}").replace("default: mock", "default: nowhere"),
             &["ProviderConfig `nowhere`"],

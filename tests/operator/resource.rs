@@ -384,7 +384,8 @@ async fn what_an_environment_does_without_is_skipped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_there_already_is_bound_and_never_touched() {
-    let team = Team::new(Cluster::shared(), "existing").await;
+    let any = json!({"existing": {"rds": [{"id": "*", "namespaces": {}}]}});
+    let team = Team::with(Cluster::shared(), "existing", json!({}), any).await;
     team.apply_json(mysql()).await;
     let owned = ready(&team, "shop-web-db").await;
     let settings = team.cloud.get(&external_id(&owned)).expect("it is there").settings;
