@@ -124,7 +124,8 @@ async fn reconcile(
             if !status.memory.was_ready {
                 status::set(&mut status, condition::READY, &told, object.metadata.generation);
             }
-            present::finish(context, recent, &object, &status, Some(Duration::from_secs(60))).await
+            let again = if is_too_early(&refused.message) { 5 } else { 60 };
+            present::finish(context, recent, &object, &status, Some(Duration::from_secs(again))).await
         }
         done => done,
     }
@@ -132,11 +133,21 @@ async fn reconcile(
 
 /// The API server lets us not: mostly a namespace that was not opened to a namespaced operator, or one that is going.
 fn forbidden(message: &str) -> Told {
+    if is_too_early(message) {
+        let why = "the API server's admission plugin OwnerReferencesPermissionEnforcement looks for new kinds every 30 s \
+                   only, and ours were defined a moment ago";
+        return Told::no("WaitingFor", format!("{why}; it is tried again every 5 s ({message})"));
+    }
     let open = "deploy/overlays/namespaced/open/role-binding.yaml";
     Told::no(
         "Forbidden",
         format!("{message}; if the operator has no rights in this namespace, an SRE applies `{open}` there"),
     )
+}
+
+/// The API server refuses a reference to an owner whose kind its admission has not heard of yet.
+fn is_too_early(message: &str) -> bool {
+    message.contains("cannot find RESTMapping")
 }
 
 /// What cannot be read is told so; what it made is left running.
@@ -185,5 +196,26 @@ fn place_named(meta: &ObjectMeta, identity: Option<&Identity>, name: &str) -> Pl
         labels: std::collections::BTreeMap::new(),
         // No Secret carries an empty one.
         identity: identity.cloned().unwrap_or_else(|| Identity::new("")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_is_too_young_is_no_matter_of_rights() {
+        let young = "secrets \"shop-web-db\" is forbidden: cannot set blockOwnerDeletion in this case because cannot find \
+                     RESTMapping for APIVersion mooring.dev/v1alpha1 Kind CloudResource: no matches for kind";
+        let told = forbidden(young);
+        assert_eq!(told.reason, "WaitingFor");
+        assert!(
+            told.message.contains("every 30 s") && !told.message.contains("role-binding"),
+            "{}",
+            told.message
+        );
+        let refused = forbidden("secrets is forbidden: User \"x\" cannot create resource \"secrets\"");
+        assert_eq!(refused.reason, "Forbidden");
+        assert!(refused.message.contains("role-binding.yaml"), "{}", refused.message);
     }
 }
