@@ -109,9 +109,28 @@ async fn credentials_for_one_kind_serve_that_kind() {
     let none = json!({"default": null, "log": team.namespace, "rds": "none"});
     environment(&team, json!({"providers": none})).await;
     team.cloud.plan_faults(only(Kind::Log));
+    // It may have been asked for all kinds before: one that is made again is another connection.
+    let configs = Api::<ProviderConfig>::all(team.client.clone());
+    let spec = configs.get(&team.namespace).await.expect("it is there").spec;
+    configs
+        .delete(&team.namespace, &DeleteParams::default())
+        .await
+        .expect("nobody uses it");
+    eventually("it is gone", async || {
+        configs
+            .get_opt(&team.namespace)
+            .await
+            .expect("an answer")
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    team.apply_json(json!({
+        "apiVersion": "mooring.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": team.namespace}, "spec": spec,
+    }))
+    .await;
     team.apply_json(written("log", "log", json!({}))).await;
     ready(&team, "shop-web-log").await;
-    let configs = Api::<ProviderConfig>::all(team.client.clone());
     let says = async |type_: &str, status: &str| {
         eventually(&format!("the ProviderConfig says {type_}={status}"), async || {
             let known = configs.get(&team.namespace).await.expect("it is there").status?;
