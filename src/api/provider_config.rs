@@ -75,7 +75,8 @@ pub struct ProviderConfigStatus {
     /// The generation that this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready.
+    /// Ready: whether its credentials are good for every kind that Environments have it serve. For each kind that they
+    /// are not good for also `RdsReady`, `LogReady` and so on, with the reason; the others are served.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]

@@ -127,7 +127,7 @@ impl Engine {
             let taken = self.take_inventory(connection, kind).await;
             taken.inspect_err(|error| connection.refused(Some(kind), error))
         };
-        seen.get_or_try_init(proof).await.map(|()| ())
+        seen.get_or_try_init(proof).await.copied()
     }
 
     /// Proves once that a connection is to the account it was to before.

@@ -1,7 +1,7 @@
 //! Credentials that are good for some kinds only, connections that go, and what is taken in.
 
 use mooring::{
-    engine::{Done, Held},
+    engine::{Done, Held, Report},
     ledger::{InMemory, Ledger, Memory},
 };
 use mooring_provider::{ErrorKind, Kind};
@@ -98,7 +98,7 @@ async fn what_is_taken_in_is_made_again_with_a_token_that_was_never_used() {
         .expect("it was taken in");
     assert!(known.memory.incarnation > 1_000_000, "{known:?}");
     amnesic.until(&unwanted, |report| report.done == Some(Done::Gone)).await;
-    let next = amnesic.until(&wanted, |report| report.is_ready()).await;
+    let next = amnesic.until(&wanted, Report::is_ready).await;
     assert_ne!(next.memory.external_id, Some(id));
     assert!(next.memory.incarnation > known.memory.incarnation, "{next:?}");
     assert_eq!(amnesic.cloud.list().len(), 1);

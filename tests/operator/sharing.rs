@@ -1,10 +1,11 @@
 //! Two clusters, each with its own API server, operator and ledger, that share the database of one Environment.
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PostParams},
 };
-use mooring::api::{Environment, RetainedStanding};
+use mooring::api::{Environment, ProviderConfig, RetainedStanding};
 use mooring_provider::Access;
 use serde_json::json;
 
@@ -13,13 +14,43 @@ use crate::{
     support::cluster::{Cluster, Team, eventually},
 };
 
+/// The same team in another cluster: namespace, ProviderConfig and Environment of the same name, at the same cloud.
+async fn twin(team: &Team, cluster: &Cluster) -> Team {
+    let name = &team.namespace;
+    let config = Api::<ProviderConfig>::all(team.client.clone()).get(name).await;
+    let environment = Api::<Environment>::all(team.client.clone()).get(name).await;
+    let twin = Team {
+        client: cluster.client().await,
+        namespace: name.clone(),
+        cloud: team.cloud.clone(),
+    };
+    let labels = json!({"mooring.dev/environment": name});
+    let namespace = Api::<Namespace>::all(twin.client.clone());
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+    let object = serde_json::from_value(object).expect("a namespace");
+    namespace
+        .create(&PostParams::default(), &object)
+        .await
+        .expect("it is made");
+    for (kind, spec) in [
+        ("ProviderConfig", json!(config.expect("it is there").spec)),
+        ("Environment", json!(environment.expect("it is there").spec)),
+    ] {
+        twin.apply_json(json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec,
+        }))
+        .await;
+    }
+    twin
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_clusters_share_one_database_and_neither_takes_it_from_the_other() {
     let share = json!({"identityScope": "environment", "home": "test"});
     let home = Team::with(Cluster::shared(), "sharing", json!({}), share.clone()).await;
     let other = Cluster::own();
     let operator = other.operator_with(|options| options.cluster = Some("other".into()));
-    let guest = home.twin(&other).await;
+    let guest = twin(&home, &other).await;
 
     // Whoever is not the home makes none.
     guest.apply_json(mysql()).await;
@@ -44,6 +75,9 @@ async fn two_clusters_share_one_database_and_neither_takes_it_from_the_other() {
         (shared(&made), shared(&joined)),
         ((owner.clone(), true), (owner, false))
     );
+    let note = |object: &mooring::api::CloudResource| object.status.clone().expect("a status").notes.join(" ");
+    assert!(note(&made).contains("mooring approve delete"), "{}", note(&made));
+    assert!(note(&joined).contains("home cluster `test`"), "{}", note(&joined));
     let (here, there) = (
         entries(&home, "shop-web-db").await,
         entries(&guest, "shop-web-db").await,

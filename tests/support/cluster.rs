@@ -386,30 +386,6 @@ impl Team {
         team
     }
 
-    /// The same team in another cluster: namespace, ProviderConfig and Environment of the same name, at the same cloud.
-    pub(crate) async fn twin(&self, cluster: &Cluster) -> Self {
-        let client = cluster.client().await;
-        let name = &self.namespace;
-        namespace(&client, name, &[("mooring.dev/environment", name)]).await;
-        let config = Api::<api::ProviderConfig>::all(self.client.clone()).get(name).await;
-        let environment = Api::<api::Environment>::all(self.client.clone()).get(name).await;
-        let twin = Self {
-            client,
-            namespace: name.clone(),
-            cloud: self.cloud.clone(),
-        };
-        for (kind, spec) in [
-            ("ProviderConfig", json!(config.expect("it is there").spec)),
-            ("Environment", json!(environment.expect("it is there").spec)),
-        ] {
-            twin.apply_json(json!({
-                "apiVersion": "mooring.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec,
-            }))
-            .await;
-        }
-        twin
-    }
-
     /// Creates or replaces the objects of a YAML text, in the team's namespace where they have one, as a user would
     /// with a tool that replaces.
     pub(crate) async fn apply(&self, yaml: &str) {

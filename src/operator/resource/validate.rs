@@ -213,6 +213,18 @@ fn judge(inputs: &Inputs, cluster: &str) -> Result<Verdict, Told> {
         // Another cluster may use it; an SRE says when none does.
         deletion.policy = Some(DeletionPolicy::Retain);
     }
+    plan.notes.extend(plan.shared.as_ref().map(|shared| match shared.home {
+        true => format!(
+            "{} shares it between clusters, and this one is its home: when its declaration goes it is retained, until \
+             `mooring approve delete {key}`",
+            shared.owner
+        ),
+        false => format!(
+            "{} shares it between clusters: its home cluster `{}` makes and changes it, here it has an account of its own",
+            shared.owner,
+            spec.home.as_deref().unwrap_or_default()
+        ),
+    }));
     Ok(Verdict::Provide(Box::new(plan)))
 }
 
