@@ -40,7 +40,7 @@ impl Cloud {
         let mut line = String::new();
         let stdout = child.stdout.take().expect("its stdout");
         BufReader::new(stdout).read_line(&mut line).expect("it can be read");
-        let address = line.trim().strip_prefix("http://").expect("it prints its address");
+        let address = line.trim().strip_prefix("# http://").expect("it prints its address");
         let address = address.parse().expect("an address");
         let cloud = Self { child, address };
         for (action, params) in CONTACTS {
