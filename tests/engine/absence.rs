@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use crate::world::*;
 
 /// How long what is new cannot be seen there.
-const HIDDEN: Duration = Duration::from_secs(60);
+const HIDDEN: Duration = Duration::from_secs(5);
 
 async fn hiding(account: &str, ledger: InMemory) -> World {
     let mut world = world_with(account, ledger).await;
-    let config = json!({ "account": account, "invisibleFor": "60s" });
+    let config = json!({ "account": account, "invisibleFor": "5s" });
     let connected = world
         .engine
         .connections()
