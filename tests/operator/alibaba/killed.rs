@@ -2,7 +2,9 @@
 
 use std::{
     fs::File,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -14,42 +16,74 @@ use serde_json::{Value as Json, json};
 use super::{all_ready, goes, process::Cloud, shop, team};
 use crate::support::cluster::{Cluster, PATIENCE, SYSTEM, Team};
 
-/// A process of the real program.
-struct Operator(Child);
+/// The process of the real program, as a cluster would keep it.
+struct Operator {
+    child: Child,
+    kubeconfig: PathBuf,
+    directory: PathBuf,
+    starts: usize,
+}
 
 impl Operator {
-    fn start(cluster: &Cluster, n: usize) -> Self {
-        let log = cluster.directory().join(format!("operator-{n}.log"));
-        let arguments = [
-            "run",
-            "--applications",
-            "on",
-            "--lease",
-            "2s",
-            "--namespace",
-            SYSTEM,
-            "--listen",
-            "127.0.0.1:0",
-        ];
-        let child = Command::new(env!("CARGO_BIN_EXE_mooring"))
-            .args(arguments)
-            .args(["--identity", &format!("operator-{n}")])
-            .arg("--kubeconfig")
-            .arg(&cluster.kubeconfig)
-            .arg("--ledger")
-            .arg(format!("sqlite:{}", cluster.directory().join("killed.db").display()))
-            .stdin(Stdio::null())
-            .stderr(File::create(log).expect("a log file"))
-            .spawn();
-        Self(child.expect("the operator starts"))
+    fn start(cluster: &Cluster) -> Self {
+        let (kubeconfig, directory) = (cluster.kubeconfig.clone(), cluster.directory().to_owned());
+        Self {
+            child: spawn(&kubeconfig, &directory, 0),
+            kubeconfig,
+            directory,
+            starts: 1,
+        }
+    }
+
+    /// SIGKILL: nothing is cleaned up. Another one is started.
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.child = spawn(&self.kubeconfig, &self.directory, self.starts);
+        self.starts += 1;
+    }
+
+    /// One that ended by itself, as it does when its short lease runs out under load, is started anew.
+    fn revive(&mut self) {
+        if self.child.try_wait().expect("it can be asked").is_some() {
+            self.kill();
+        }
     }
 }
 
+fn spawn(kubeconfig: &Path, directory: &Path, n: usize) -> Child {
+    let arguments = [
+        "run",
+        "--applications",
+        "on",
+        "--lease",
+        "2s",
+        "--namespace",
+        SYSTEM,
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let child = Command::new(env!("CARGO_BIN_EXE_mooring"))
+        .args(arguments)
+        .args(["--identity", &format!("operator-{n}")])
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .arg("--ledger")
+        .arg(format!("sqlite:{}", directory.join("killed.db").display()))
+        .stdin(Stdio::null())
+        .stderr(File::create(log(directory, n)).expect("a log file"))
+        .spawn();
+    child.expect("the operator starts")
+}
+
+fn log(directory: &Path, n: usize) -> PathBuf {
+    directory.join(format!("operator-{n}.log"))
+}
+
 impl Drop for Operator {
-    /// SIGKILL: nothing is cleaned up.
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -65,19 +99,25 @@ fn networked_shop(team: &Team) -> Json {
 async fn killed_while_it_provisions_it_makes_each_once_and_takes_all_down() {
     let cluster = Cluster::own();
     let cloud = Cloud::start(&["--seed", "7"]).await;
-    let mut operator = Operator::start(&cluster, 0);
+    let operator = Arc::new(Mutex::new(Operator::start(&cluster)));
+    let kept = Arc::clone(&operator);
+    let supervision = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            kept.lock().expect("nobody panicked").revive();
+        }
+    });
     let team = team(&cluster, "alikill", &cloud.url(), json!({})).await;
     let trouble = json!({"before": 0.03, "after": 0.05, "lost": 0.1, "throttled": 0.03, "slow": 0.05});
     cloud.ask("POST", "chances", trouble).await;
     team.apply_json(networked_shop(&team)).await;
     let mut random = StdRng::seed_from_u64(3);
-    for n in 1..=5 {
+    for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(random.random_range(500..5_000))).await;
-        drop(operator);
-        operator = Operator::start(&cluster, n);
+        operator.lock().expect("nobody panicked").kill();
     }
-    all_ready(&team).await;
     cloud.ask("DELETE", "faults", Json::Null).await;
+    all_ready(&team).await;
     for kind in ["Vpc", "SecurityGroup", "Db", "Clb", "Project", "Logstore", "Rule"] {
         cloud.only(kind).await;
     }
@@ -100,10 +140,10 @@ async fn killed_while_it_provisions_it_makes_each_once_and_takes_all_down() {
     println!("taken down in {:?}", begun.elapsed());
     let left = cloud.stands().await;
     assert!(left.is_empty(), "{left:?}");
-    drop(operator);
-    for n in 0..=5 {
-        let log = std::fs::read_to_string(cluster.directory().join(format!("operator-{n}.log")));
-        let log = log.expect("its log can be read");
-        assert!(!log.contains("panicked"), "{log}");
+    supervision.abort();
+    let starts = operator.lock().expect("nobody panicked").starts;
+    for n in 0..starts {
+        let said = std::fs::read_to_string(log(cluster.directory(), n)).expect("its log can be read");
+        assert!(!said.contains("panicked"), "{said}");
     }
 }
