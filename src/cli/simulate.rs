@@ -4,19 +4,26 @@ use std::{io::Write as _, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use mooring_provider::Span;
-use mooring_simulator_aliyun::{ACCESS_KEY_ID, ACCESS_KEY_SECRET, Chances, Options, serve};
+use mooring_simulator_aliyun::{
+    ACCESS_KEY_ID, ACCESS_KEY_SECRET, Chances, Options, SHARED_CONTACTS, SHARED_VPC, SHARED_VSWITCHES, serve,
+};
 
 /// The clouds there are.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cloud {
-    /// Alibaba Cloud: VPC, ECS security groups, CLB, NLB, RDS, SLS, CloudMonitor, STS and Tag, on one port.
+    /// Alibaba Cloud without an account, for tests. What it prints is what makes applications run there: write it into
+    /// a file, and give that file to `mooring up -f` or `kubectl apply -f`.
+    ///
+    /// It serves VPC, ECS security groups, CLB, NLB, RDS, SLS, CloudMonitor, STS and Tag, on one port, and under `/-/`
+    /// what a test does behind the back of those who use it: `curl -X POST ADDRESS/-/faults -d '{"fault": "lost"}'`,
+    /// `curl ADDRESS/-/resources`.
     Aliyun(Aliyun),
 }
 
 /// How it behaves.
 #[derive(Debug, Args)]
 pub(crate) struct Aliyun {
-    /// Where it listens. Port 0 is any free one; the address is printed.
+    /// Where it listens. Port 0 is any free one; the address is the first line that is printed.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// The file that keeps it when its process ends.
@@ -86,11 +93,52 @@ pub(super) async fn run(cloud: Cloud) -> std::io::Result<()> {
     };
     serve(options, |address| {
         // A reader that went away does not end it.
-        let _ = writeln!(
-            std::io::stdout(),
-            "http://{address}\n# spec.aliyun: {{region: {region}, endpoints: {{default: \"http://{address}\"}}}}\n\
-             # credentials: {{accessKeyId: {ACCESS_KEY_ID}, accessKeySecret: {ACCESS_KEY_SECRET}}}"
-        );
+        let _ = write!(std::io::stdout(), "{}", documents(address, &region));
     })
     .await
+}
+
+/// What makes an application run there, to be given to `mooring up -f` or `kubectl apply -f` as it is.
+fn documents(address: SocketAddr, region: &str) -> String {
+    let [first, second] = SHARED_VSWITCHES;
+    format!(
+        r#"# http://{address}
+# is a simulated Alibaba Cloud. These documents run applications there:
+#   mooring up -f APPLICATION -f THIS
+apiVersion: v1
+kind: Secret
+metadata: {{name: simulated, namespace: mooring-system}}
+stringData: {{accessKeyId: {ACCESS_KEY_ID}, accessKeySecret: {ACCESS_KEY_SECRET}}}
+---
+apiVersion: mooring.dev/v1alpha1
+kind: ProviderConfig
+metadata: {{name: simulated}}
+spec:
+  aliyun:
+    region: {region}
+    endpoints: {{default: "http://{address}"}}
+    log: {{machineGroup: simulated}}
+  credentials: {{secretRef: {{name: simulated}}}}
+---
+apiVersion: mooring.dev/v1alpha1
+kind: Environment
+metadata:
+  name: simulated
+  annotations: {{mooring.dev/default: "true"}}
+spec:
+  providers: {{default: simulated}}
+  network:
+    id: {SHARED_VPC}
+    subnets: [{{zone: {region}-h, id: {first}}}, {{zone: {region}-i, id: {second}}}]
+    clients: {{cidrs: [10.0.0.0/8]}}
+    dedicated: {{allow: true, cidrPool: 10.64.0.0/10}}
+  sizes:
+    rds:
+      small: {{aliyun: mysql.n2.medium.1}}
+      medium: {{aliyun: mysql.n4.medium.1}}
+      large: {{aliyun: mysql.n4.large.1}}
+  notify: {{default: {{contactGroup: {SHARED_CONTACTS}}}}}
+  allowedNamespaces: {{}}
+"#
+    )
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -119,6 +119,7 @@ impl Connection {
             budget: self.budget.clone(),
             priority,
             reserved: Mutex::default(),
+            sent: AtomicBool::new(false),
         })
     }
 
@@ -310,6 +311,7 @@ pub struct Metered {
     budget: Budget,
     priority: Priority,
     reserved: Mutex<Option<Permit>>,
+    sent: AtomicBool,
 }
 
 impl Counted {
@@ -330,12 +332,18 @@ impl Metered {
         *self.reserved.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
     }
 
+    /// Whether it was asked for more than a look.
+    pub(super) fn sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
         let reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).take();
         let permit = match reserved {
             Some(permit) => permit,
             None => self.budget.acquire(self.priority).await,
         };
+        self.sent.store(true, Ordering::Relaxed);
         let result = call.await;
         match &result {
             Err(error) if error.kind() == ErrorKind::Throttled => self.budget.throttled(super::retry_after(error)),

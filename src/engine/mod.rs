@@ -18,6 +18,7 @@ pub mod declare;
 pub mod effective;
 mod inventory;
 pub mod problem;
+mod proofs;
 mod scope;
 mod secret;
 mod step;
@@ -46,6 +47,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     connections: Connections,
     backoff: Backoff,
+    proofs: proofs::Proofs,
     cluster: ClusterId,
     actor: String,
     hash_key: String,
@@ -68,6 +70,7 @@ impl Engine {
             clock,
             connections: Connections::new(registrations),
             backoff: Backoff::default(),
+            proofs: proofs::Proofs::default(),
             cluster,
             actor,
             hash_key,

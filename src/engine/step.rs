@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mooring_provider::{
-    Account, AccountGoal, Capability, DynAdapter, Error, ErrorKind, ExternalId, Goal, Kind, Outcome, Owner, Result,
-    converge,
+    Account, AccountGoal, Capability, Circumstances, DynAdapter, Error, ErrorKind, ExternalId, Goal, Kind, Outcome,
+    Owner, Result, converge,
 };
 use serde_json::Value as Json;
 
@@ -177,13 +177,28 @@ impl Engine {
 
         let now = self.clock.now();
         let (goal, hash) = self.goal(job, memory).await?;
-        let claim = claim(job, &record.name, memory, &capability, &hash, now);
+        let mut proof = self.proofs.take(&job.owner.identity, &capability);
+        let mut claim = claim(job, &record.name, memory, &capability, &hash, now);
+        if let (Goal::Absent, None, Some(id)) = (&goal, &memory.intent, &claim.id)
+            && proof.holds(id, &capability)
+        {
+            claim.settling = false;
+        }
+        let untouched = !memory.is_spent(0) && memory.intent.is_none();
         let spec = match &job.want {
             Want::Present { spec, .. } | Want::Joined { spec, .. } => spec,
             _ => &Json::Null,
         };
         let journal = write_ahead::Intents::new(self, &adapter, &record, spec, &hash, write_ahead);
         let outcome = converge(&adapter, &journal, &claim, &goal).await;
+        let circumstances = Circumstances {
+            sent: adapter.sent(),
+            first: untouched && journal.granted(),
+        };
+        proof.learn(&goal, &outcome, circumstances, &capability);
+        if !matches!(&outcome, Ok(outcome) if outcome.step.is_the_last()) {
+            self.proofs.put(&job.owner.identity, proof);
+        }
         if let Some(written) = journal.written() {
             *memory = written;
         }

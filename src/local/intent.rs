@@ -340,14 +340,20 @@ impl Intent {
     /// What the resources gave. What is not there yet has a placeholder.
     fn outputs(&self, made: impl Fn(&Key) -> Option<super::drive::Thing>) -> BTreeMap<Key, Output> {
         let output = |entry: &Entry| {
-            let thing = made(&entry.declaration.key).unwrap_or_default();
+            let made = made(&entry.declaration.key);
+            // A network without a subnet would be refused.
+            let promised = |name: &str| (made.is_none() && name == "subnet-ids").then(|| PENDING.to_owned());
+            let thing = made.clone().unwrap_or_default();
             let id = thing
                 .external_id
                 .or_else(|| entry.record.as_ref()?.memory.external_id.clone());
             Output::of(
                 &entry.effective,
                 id.unwrap_or_else(|| ExternalId::new(PENDING)),
-                |name| Some(thing.bindings.get(name)?.plain()?.to_owned()),
+                |name| {
+                    let given = thing.bindings.get(name).and_then(|value| value.plain());
+                    given.map(str::to_owned).or_else(|| promised(name))
+                },
             )
         };
         let plain = |kind, external_id| Output {

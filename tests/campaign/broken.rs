@@ -28,6 +28,8 @@ pub(crate) enum Broken {
     Owner,
     /// That a resource was ready is forgotten.
     Loss,
+    /// Each step towards an absence is taken for the last one.
+    End,
 }
 
 /// A provider with one safeguard taken out of its adapters.
@@ -41,13 +43,8 @@ pub(crate) struct BrokenProvider {
 impl Provider for BrokenProvider {
     fn adapter(&self, kind: Kind) -> Option<Arc<dyn DynAdapter>> {
         let inner = self.inner.adapter(kind)?;
-        Some(match self.broken {
-            Broken::Token | Broken::Grace | Broken::Owner => Arc::new(BrokenAdapter {
-                inner,
-                broken: self.broken,
-            }),
-            _ => inner,
-        })
+        let broken = self.broken;
+        Some(Arc::new(BrokenAdapter { inner, broken }))
     }
 
     async fn check(&self) -> Result<ProviderInfo> {
@@ -95,7 +92,14 @@ impl DynAdapter for BrokenAdapter {
             }
             return self.inner.observe(&claims).await;
         }
-        self.inner.observe(claims).await
+        let within = self.inner.capability().appears_within;
+        let seen = self.inner.observe(claims).await.into_iter().zip(claims);
+        seen.map(|(sighting, claim)| match (&sighting, &claim.id) {
+            // A list may lag behind what is, but not for longer than a new resource takes to appear.
+            (Ok(Sighting::One(_)), Some(id)) if super::story::lags(id, within) => Ok(Sighting::Absent),
+            _ => sighting,
+        })
+        .collect()
     }
     fn id(&self, state: &AnyState) -> ExternalId {
         self.inner.id(state)
@@ -128,7 +132,13 @@ impl DynAdapter for BrokenAdapter {
         self.inner.update(claim, state, spec, drift).await
     }
     async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
-        self.inner.delete(claim, state).await
+        super::story::is_to_go(self.inner.id(state));
+        let receipt = self.inner.delete(claim, state).await?;
+        Ok(if self.broken == Broken::End {
+            receipt.ending()
+        } else {
+            receipt
+        })
     }
     async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
         self.inner.park(claim, state, until, backup).await

@@ -1,10 +1,10 @@
 //! The fault campaign: the engine against the mock cloud, for many seeds, with everything going wrong that can.
 //!
 //! Each seed is a story: an application is declared, then partly parked or withdrawn and declared again; meanwhile
-//! calls fail before and after their effect, are throttled, arrive late; new resources cannot be seen for a while;
-//! the process is dropped at any await, two processes run at once, the ledger or the cluster's own memory is lost;
-//! resources are destroyed behind our back and a stranger uses our names. Then all goes well for a while, and a
-//! checker looks at what there is.
+//! calls fail before and after their effect, are throttled, arrive late; new resources cannot be seen for a while, and
+//! those that are to go are missed while they are there; the process is dropped at any await, two processes run at
+//! once, the ledger or the cluster's own memory is lost; resources are destroyed behind our back and a stranger uses
+//! our names. Then all goes well for a while, and a checker looks at what there is.
 //!
 //! `MOORING_SEEDS` sets how many seeds are tried (10,000 by default), `MOORING_SEED` names one to be told in full.
 
@@ -108,6 +108,11 @@ fn without_the_order_it_is_caught() {
 #[test]
 fn without_the_owner_tags_it_is_caught() {
     is_caught(Broken::Owner, "promise 3");
+}
+
+#[test]
+fn without_the_last_call_of_a_deletion_it_is_caught() {
+    is_caught(Broken::End, "promise 1");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use mooring_provider::{
 };
 use mooring_provider_mock::{Call, Cloud, Fault, MockConfig};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use tokio::time::Instant;
 
 use crate::{
     broken::{Broken, BrokenProvider, Forgetful},
@@ -51,6 +52,10 @@ struct Now {
     broken: Broken,
     random: StdRng,
     taken: BTreeMap<ExternalId, Owner>,
+    /// How likely a look is the first of some that miss what is there and is to go, and since when each was missed so;
+    /// `None` while it was not.
+    lag: f64,
+    lagging: BTreeMap<ExternalId, Option<Instant>>,
 }
 
 thread_local! {
@@ -73,6 +78,24 @@ pub(crate) fn taken(name: &str, owner: &Owner) -> Option<ExternalId> {
 /// Who took it.
 pub(crate) fn taker(id: &ExternalId) -> Option<Owner> {
     with(|now| now.taken.get(id).cloned())
+}
+
+/// Somebody began to delete it: from now on it may be missed.
+pub(crate) fn is_to_go(id: ExternalId) {
+    with(|now| _ = now.lagging.entry(id).or_default());
+}
+
+/// Whether a look misses this, which is there and is to go. Each is missed for a while, once.
+pub(crate) fn lags(id: &ExternalId, within: Duration) -> bool {
+    with(|now| match now.lagging.get_mut(id) {
+        Some(Some(since)) => now.lag > 0.0 && since.elapsed() < within.mul_f64(0.9) && now.random.random_bool(0.5),
+        Some(since) => {
+            let begins = now.random.random_bool(now.lag);
+            *since = begins.then(Instant::now);
+            begins
+        }
+        None => false,
+    })
 }
 
 /// A number nobody had before.
@@ -131,6 +154,8 @@ impl Story {
             broken,
             random: StdRng::seed_from_u64(!seed),
             taken: BTreeMap::new(),
+            lag: 0.0,
+            lagging: BTreeMap::new(),
         }));
         let clock = TokioClock::starting_at("2026-01-01T00:00:00Z".parse().expect("a time"));
         Self {
@@ -164,6 +189,7 @@ impl Story {
             (declared.wish, declared.done) = (Wish::Absent, None);
             declared.version += 1;
         }
+        self.stormy().await;
         self.calm("gone").await?;
         if let Some(left) = self
             .cloud
@@ -231,6 +257,8 @@ impl Story {
                 _ => Fault::Late(deadline.mul_f64(random.random_range(0.0..0.9))),
             })
         });
+        let lag = self.random.random_range(0.0..0.5);
+        with(|now| now.lag = lag);
         for _ in 0..self.random.random_range(1..5) {
             self.forget().await;
             let polls = self.random.random_range(1..400);
@@ -254,6 +282,7 @@ impl Story {
         }
         self.tally.faults += self.cloud.counters().throttled;
         self.cloud.clear_faults();
+        with(|now| now.lag = 0.0);
     }
 
     /// One of the memories may be lost between two lives, never both: what only one of them knows is not lost there.

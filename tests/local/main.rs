@@ -1,5 +1,6 @@
 //! The clusterless front by its command line, on the mock cloud in a state directory of each test's own.
 
+mod alibaba;
 mod input;
 mod keeping;
 mod later;

@@ -1,5 +1,11 @@
 //! Applications on Alibaba Cloud, whose part the simulator plays, from the Application to a login and back.
 
+mod account;
+mod killed;
+mod portable;
+mod process;
+mod stranger;
+
 use std::time::Duration;
 
 use kube::{Api, api::DeleteParams};
@@ -158,18 +164,9 @@ async fn goes(team: &Team) {
     deleted.expect("it may be deleted");
 }
 
-/// What has only just been made is not believed to be gone before its grace period is over: minutes there.
-async fn patiently(what: &str, ask: impl AsyncFn() -> Option<()>) {
-    let begun = std::time::Instant::now();
-    while ask().await.is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(400), "{what}: not in time");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
 async fn is_gone(team: &Team) {
     let applications: Api<Application> = team.api();
-    patiently("the application is gone", async || {
+    eventually("the application is gone", async || {
         let found = applications.get_opt("shop").await.expect("the API server answers");
         found.is_none().then_some(())
     })

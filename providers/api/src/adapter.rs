@@ -78,7 +78,8 @@ pub trait Adapter: Debug + Send + Sync + 'static {
     /// Closes the first of the differences it is given.
     async fn update(&self, claim: &Claim, state: &Self::State, spec: &Self::Spec, drift: &Drift) -> Result<Receipt>;
 
-    /// Takes the next step towards its absence: lifts a protection, removes a part, or deletes it.
+    /// Takes the next step towards its absence: lifts a protection, removes a part, or deletes it; the last is
+    /// [`Receipt::ending`].
     async fn delete(&self, claim: &Claim, state: &Self::State) -> Result<Receipt>;
 
     /// Takes it out of use and keeps its data: access revoked, whitelist closed, backed up where asked, tagged
@@ -146,6 +147,9 @@ pub struct Capability {
     pub accounts: bool,
     /// It can be parked and reclaimed with its data.
     pub parks: bool,
+    /// No call that was sent before its deletion leaves anything behind: its parts live in it, and a create that
+    /// comes late answers for what is gone.
+    pub self_contained: bool,
 }
 
 impl Capability {
@@ -166,6 +170,7 @@ impl Default for Capability {
             appears_within: Duration::from_secs(60),
             accounts: false,
             parks: false,
+            self_contained: false,
         }
     }
 }
@@ -278,6 +283,16 @@ pub struct Created {
 pub struct Receipt {
     /// The provider's id of the request.
     pub request_id: Option<String>,
+    /// It was the deletion of the resource itself, or the answer that there is none of that id any more.
+    pub ended: bool,
+}
+
+impl Receipt {
+    /// Of the deletion of the resource itself, after which nothing but its traces is left to remove.
+    #[must_use]
+    pub fn ending(self) -> Self {
+        Self { ended: true, ..self }
+    }
 }
 
 /// One entry of an inventory.

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Account, AnyState, Bindings, Capability, Change, Claim, Difference, Drift, DynAdapter, Error, ErrorKind,
-    ExternalId, Journal, Permission, Phase, Result, Sighting,
+    ExternalId, Journal, Permission, Phase, Receipt, Result, Sighting,
 };
 
 /// What is wanted of a resource.
@@ -112,6 +112,8 @@ pub enum Step {
     Deleting {
         #[doc = "The request."]
         request_id: Option<String>,
+        #[doc = "It was the deletion of the resource itself."]
+        ended: bool,
     },
     /// A step towards parking was sent and taken.
     Parking {
@@ -150,6 +152,13 @@ pub enum Step {
     Gone,
     /// It is not ours to change or delete; it was let go.
     Released,
+}
+
+impl Step {
+    /// Whether nothing comes after it.
+    pub const fn is_the_last(&self) -> bool {
+        matches!(self, Self::Gone | Self::Parked | Self::Released)
+    }
 }
 
 /// Observes, then takes at most one step towards the goal.
@@ -324,9 +333,10 @@ async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &
         Goal::Absent | Goal::Parked { .. } if claim.existing => Ok(Step::Released),
         Goal::Absent => match &seen.phase {
             Phase::Deleting => Ok(going()),
-            _ => Ok(Step::Deleting {
-                request_id: adapter.delete(claim, state).await?.request_id,
-            }),
+            _ => {
+                let Receipt { request_id, ended } = adapter.delete(claim, state).await?;
+                Ok(Step::Deleting { request_id, ended })
+            }
         },
         Goal::Parked { until, backup } => match &seen.phase {
             Phase::Deleting => Ok(going()),

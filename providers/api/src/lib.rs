@@ -17,6 +17,7 @@ mod converge;
 mod dynamic;
 mod error;
 mod kind;
+mod proof;
 mod provider;
 mod quantity;
 
@@ -33,6 +34,7 @@ pub use converge::{AccountGoal, Goal, Outcome, Seen, Step, converge};
 pub use dynamic::{AnyState, DynAdapter};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use kind::Kind;
+pub use proof::{Circumstances, Proof};
 pub use provider::{Credentials, Provider, ProviderInfo, Registration};
 pub use quantity::{Bytes, QuantityError, Span};
 

@@ -134,6 +134,7 @@ impl<S: Shape> Adapter for MockAdapter<S> {
             appears_within: config.invisible_for.get() + latency + margin,
             accounts: S::ACCOUNTS,
             parks: S::PARKS,
+            self_contained: true,
         }
     }
 
@@ -308,7 +309,7 @@ impl<S: Shape> Adapter for MockAdapter<S> {
             Ok(())
         })
         .await?;
-        Ok(Receipt::default())
+        Ok(Receipt::default().ending())
     }
 
     async fn park(&self, _: &Claim, state: &State, until: &str, backup: bool) -> Result<Receipt> {

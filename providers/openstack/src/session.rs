@@ -278,6 +278,7 @@ pub(crate) fn one<T: DeserializeOwned>(answer: &Answer, operation: &'static str,
 pub(crate) fn receipt(answer: &Answer) -> Receipt {
     Receipt {
         request_id: answer.header("x-openstack-request-id").map(str::to_owned),
+        ..Receipt::default()
     }
 }
 

@@ -232,7 +232,7 @@ pub(super) fn action(step: &Step) -> Option<(&'static str, Option<String>)> {
         Step::Updated { request_id, .. } => ("update", request_id),
         Step::AccountEnsured { request_id, .. } => ("account", request_id),
         Step::AccountDropped { request_id, .. } => ("revoke", request_id),
-        Step::Deleting { request_id } => ("deleting", request_id),
+        Step::Deleting { request_id, .. } => ("deleting", request_id),
         Step::Parking { request_id } => ("park", request_id),
         Step::Unparked { request_id } => ("unpark", request_id),
         Step::Adopted { request_id } => ("adopt", request_id),

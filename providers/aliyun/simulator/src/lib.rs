@@ -58,5 +58,5 @@ pub use handle::{Handle, Simulator, serve};
 pub use options::{
     ACCESS_KEY_ID, ACCESS_KEY_SECRET, ACCOUNT, AccessKey, Chances, OTHER_ACCOUNT, Options, Quotas, Scope,
 };
-pub use products::vpc::{SHARED_SECURITY_GROUP, SHARED_VPC, SHARED_VSWITCHES};
+pub use products::vpc::{SHARED_CONTACTS, SHARED_SECURITY_GROUP, SHARED_VPC, SHARED_VSWITCHES};
 pub use resource::{Busy, Kind, Resource};

@@ -121,6 +121,7 @@ impl<T> Reply<T> {
     pub fn receipt(&self) -> Receipt {
         Receipt {
             request_id: self.request_id.clone(),
+            ..Receipt::default()
         }
     }
 }

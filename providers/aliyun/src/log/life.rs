@@ -147,7 +147,7 @@ pub(super) async fn delete(sls: Sls<'_>, claim: &Claim, state: &State) -> Result
         Ok(!others && !coming && ours)
     };
     if is_last().await? {
-        return sls.delete_project(project).await;
+        return sls.delete_project(project).await.map(Receipt::ending);
     }
     if let Some(is) = &state.is {
         for config in &is.configs {
@@ -158,9 +158,9 @@ pub(super) async fn delete(sls: Sls<'_>, claim: &Claim, state: &State) -> Result
     }
     let done = sls.delete_store(project, store).await?;
     if is_last().await? {
-        return sls.delete_project(project).await;
+        return sls.delete_project(project).await.map(Receipt::ending);
     }
-    Ok(done)
+    Ok(done.ending())
 }
 
 /// Nothing is collected any more; what there is stays.

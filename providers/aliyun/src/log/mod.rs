@@ -167,6 +167,7 @@ impl Adapter for Log {
                 let created = life::create(sls, &self.config, claim, spec).await?;
                 Ok(Receipt {
                     request_id: created.request_id,
+                    ..Receipt::default()
                 })
             }
             Some("retention") => sls.keep(project, store, config::days(spec.retention)).await,

@@ -218,7 +218,8 @@ impl Adapter for Monitor {
 
     async fn delete(&self, _: &Claim, state: &State) -> Result<Receipt> {
         let ids: Vec<_> = state.rules.values().map(|found| found.id.as_str()).collect();
-        wire::delete(&self.api, "monitor.delete", &ids).await
+        let done = wire::delete(&self.api, "monitor.delete", &ids).await?;
+        Ok(done.ending())
     }
 
     async fn adopt(&self, claim: &Claim, state: &State) -> Result<Receipt> {

@@ -33,10 +33,11 @@ pub(super) async fn delete(api: &Api, config: &RdsConfig, state: &State) -> Resu
             .set("DBInstanceId", &state.id)
             .maybe("ReleasedKeepPolicy", config.keep_backups.policy());
         let call = Call::write(Product::Rds, "DeleteDBInstance", "rds.delete", params).idempotent();
-        api.rpc::<Nothing>(call).await.map(|reply| reply.receipt())
+        let done = api.rpc::<Nothing>(call).await;
+        done.map(|reply| reply.receipt().ending())
     };
     match done {
-        Err(error) if is_not_found(Product::Rds, &error) => Ok(Receipt::default()),
+        Err(error) if is_not_found(Product::Rds, &error) => Ok(Receipt::default().ending()),
         done => done,
     }
 }

@@ -277,7 +277,11 @@ pub(super) async fn delete(api: &Api, state: &State) -> Result<Receipt> {
     if let Some(list) = state.lists.first() {
         return match silence(api, OPERATION, state).await? {
             Some(receipt) => Ok(receipt),
-            None => drop_list(api, OPERATION, &list.id).await,
+            None => {
+                let done = drop_list(api, OPERATION, &list.id).await?;
+                // What is left of a balancer is no balancer.
+                Ok(if state.balancer.is_none() { done.ending() } else { done })
+            }
         };
     }
     let Some(balancer) = &state.balancer else {
@@ -295,7 +299,8 @@ pub(super) async fn delete(api: &Api, state: &State) -> Result<Receipt> {
         let params = of().set("DeleteProtection", "off");
         return gone_is_done(again(api, "SetLoadBalancerDeleteProtection", OPERATION, params).await);
     }
-    gone_is_done(again(api, "DeleteLoadBalancer", OPERATION, of()).await)
+    let done = gone_is_done(again(api, "DeleteLoadBalancer", OPERATION, of()).await);
+    done.map(Receipt::ending)
 }
 
 /// Sets tags of a balancer.

@@ -175,7 +175,9 @@ pub(super) async fn delete(api: &Api, state: &State) -> Result<Receipt> {
         };
     }
     if let Some(group) = state.groups.first() {
-        return drop_group(api, OPERATION, &group.id).await;
+        let done = drop_group(api, OPERATION, &group.id).await?;
+        // What is left of a balancer is no balancer.
+        return Ok(if state.balancer.is_none() { done.ending() } else { done });
     }
     let Some(balancer) = &state.balancer else {
         return Ok(Receipt::default());
@@ -185,7 +187,8 @@ pub(super) async fn delete(api: &Api, state: &State) -> Result<Receipt> {
         let params = of().set("DeletionProtectionEnabled", false);
         return gone_is_done(write(api, "UpdateLoadBalancerProtection", OPERATION, params).await);
     }
-    gone_is_done(write(api, "DeleteLoadBalancer", OPERATION, of()).await)
+    let done = gone_is_done(write(api, "DeleteLoadBalancer", OPERATION, of()).await);
+    done.map(Receipt::ending)
 }
 
 /// Sets tags of a balancer or of its server groups.

@@ -103,6 +103,7 @@ impl Adapter for Vpc {
             poll_busy: Duration::from_secs(3),
             batch: 20,
             idempotent_create: true,
+            self_contained: true,
             ..Capability::default()
         }
     }

@@ -214,9 +214,11 @@ impl Vpc {
                 Call::write(Product::Vpc, "DeleteVpc", "vpc.delete", params),
             )
         };
+        let is_bare = state.own_groups().next().is_none() && state.own_vswitches().next().is_none();
+        let taken = |receipt: Receipt| if is_bare { receipt.ending() } else { receipt };
         match self.api.rpc::<Nothing>(call).await {
-            Ok(reply) => Ok(reply.receipt()),
-            Err(error) if is_not_found(product, &error) => Ok(Receipt::default()),
+            Ok(reply) => Ok(taken(reply.receipt())),
+            Err(error) if is_not_found(product, &error) => Ok(taken(Receipt::default())),
             Err(error)
                 if error
                     .code()

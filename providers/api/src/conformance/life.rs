@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::{Intents, Subject};
 use crate::{
-    Account, AccountGoal, Capability, Claim, DynAdapter, ErrorKind, Goal, Outcome, Owner, Result, Retry, Step, converge,
+    Account, AccountGoal, Capability, Circumstances, Claim, DynAdapter, ErrorKind, Goal, Outcome, Owner, Proof, Result,
+    Retry, Step, converge,
 };
 
 /// After so many rounds a resource that is not where it should be never will be.
@@ -42,6 +43,7 @@ pub struct Life<'a> {
     applied: Option<Json>,
     was_ready: bool,
     missed: Option<Instant>,
+    proof: Proof,
 }
 
 impl<'a> Life<'a> {
@@ -49,6 +51,7 @@ impl<'a> Life<'a> {
     pub fn new(subject: &'a dyn Subject, adapter: Arc<dyn DynAdapter>, owner: Owner) -> Self {
         Self {
             journal: Intents::new(adapter.capability().grace()),
+            proof: Proof::none(&adapter.capability()),
             subject,
             adapter,
             claim: Claim::new(owner),
@@ -98,13 +101,22 @@ impl<'a> Life<'a> {
     pub async fn step(&mut self, wish: Wish) -> Result<Outcome> {
         let identity = self.claim.owner.identity.clone();
         let (before, intended) = (self.journal.get(&identity), self.journal.live(&identity));
-        let grace = self.adapter.capability().grace();
+        let capability = self.adapter.capability();
+        let grace = capability.grace();
         let missing = self.claim.id.is_some() && self.missed.is_none_or(|since| since.elapsed() < grace);
-        self.claim.settling = intended || missing;
+        let id = self.claim.id.as_ref().filter(|_| wish == Wish::Absent);
+        let proven = id.is_some_and(|id| self.proof.holds(id, &capability));
+        self.claim.settling = !proven && (intended || missing);
         self.claim.resend = intended && self.claim.id.is_none();
         let goal = self.goal(wish);
         let outcome = converge(&*self.adapter, &*self.journal, &self.claim, &goal).await;
         let written = self.journal.get(&identity).filter(|written| Some(*written) != before);
+        let circumstances = Circumstances {
+            // Whether it was only a look that failed is not known here.
+            sent: true,
+            first: before.is_none() && written.is_some(),
+        };
+        self.proof.learn(&goal, &outcome, circumstances, &capability);
         if let Some((incarnation, _)) = written
             && incarnation > self.claim.incarnation
         {

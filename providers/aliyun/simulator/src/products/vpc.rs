@@ -18,6 +18,8 @@ pub const SHARED_VPC: &str = "vpc-shared";
 pub const SHARED_VSWITCHES: [&str; 2] = ["vsw-shared-1", "vsw-shared-2"];
 /// Its security group.
 pub const SHARED_SECURITY_GROUP: &str = "sg-shared";
+/// The group of contacts that is there from the beginning.
+pub const SHARED_CONTACTS: &str = "shared";
 
 const TYPES: tags::Types = &[("VPC", Kind::Vpc), ("VSWITCH", Kind::VSwitch)];
 
@@ -82,6 +84,10 @@ pub(crate) fn found(world: &mut World, options: &Options) {
         Some(SHARED_VPC),
         attrs,
     ));
+    // Alarms are told to a group of contacts, which nobody but a person makes.
+    let mut group = make(Kind::ContactGroup, SHARED_CONTACTS, None, json!({"ContactNames": []}));
+    group.id = format!("{}/{SHARED_CONTACTS}", group.account);
+    world.put(group);
 }
 
 /// The first and last address of a block, which has to begin where it says.
