@@ -3,6 +3,7 @@
 mod input;
 mod keeping;
 mod later;
+mod locked;
 mod plan;
 mod trouble;
 mod workplace;

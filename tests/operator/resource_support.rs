@@ -165,3 +165,20 @@ pub(crate) async fn empty(team: &Team) {
     })
     .await;
 }
+
+/// Waits until nothing goes round: for three seconds, in which it is looked at more than once, its status is not written
+/// and its provider is asked no more than the looks of a resource at rest. What loops never comes to that.
+pub(crate) async fn quiet(team: &Team, name: &str) {
+    let seen = async || {
+        let counters = team.cloud.counters();
+        let version = get(team, name).await.metadata.resource_version;
+        (version, counters.reads + counters.writes)
+    };
+    eventually(&format!("{name} is not written and its provider not asked all the time"), async || {
+        let (version, calls) = seen().await;
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        let (later, more) = seen().await;
+        (version == later && more - calls <= 12).then_some(())
+    })
+    .await;
+}
