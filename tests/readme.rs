@@ -91,7 +91,10 @@ impl Drop for Shell {
 fn the_commands_for_a_real_api_server_work() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let block = blocks().nth(1).expect("the README has a second block of shell");
-    assert!(block.contains("tests/controlplane/up"), "it is the one that is meant: {block}");
+    assert!(
+        block.contains("tests/controlplane/up"),
+        "it is the one that is meant: {block}"
+    );
     // A checkout of which only the program was built elsewhere, and in which nothing is written that stays.
     let directory = tempfile::tempdir().expect("a temporary directory");
     let place = |name: &str| directory.path().join(name);
@@ -129,12 +132,25 @@ fn the_commands_for_a_real_api_server_work() {
     }
     drop(shell);
     assert!(is_well, "{ended:?}: {said}");
-    for word in ["shop-web-vpc", "shop-web-rds", "shop-web-slb", "shop-web-log", "shop-web-monitor", "shop-report-bind"] {
+    for word in [
+        "shop-web-vpc",
+        "shop-web-rds",
+        "shop-web-slb",
+        "shop-web-log",
+        "shop-web-monitor",
+        "shop-report-bind",
+    ] {
         let row = said.lines().find(|line| line.starts_with(word));
-        assert!(row.is_some_and(|row| row.contains("True")), "{word} is ready in the table: {said}");
+        assert!(
+            row.is_some_and(|row| row.contains("True")),
+            "{word} is ready in the table: {said}"
+        );
     }
     assert!(said.contains("\"shop\" deleted"), "{said}");
-    assert!(place(".mooring/operator.db").exists(), "the ledger is where it was to be");
+    assert!(
+        place(".mooring/operator.db").exists(),
+        "the ledger is where it was to be"
+    );
     let left = Command::new(root.join("tests/controlplane/kubectl"))
         .args(["get", "namespaces", "--request-timeout=2s", "--kubeconfig"])
         .arg(place("cluster/kubeconfig"))

@@ -29,7 +29,11 @@ async fn a_locked_ledger_is_told_and_when_it_is_free_everything_is_as_it_was() {
             assert!(lines[0].contains(part), "{verb:?}: {part} in {ran:?}");
         }
     }
-    assert_eq!(workplace.read(".mooring/mock-cloud.json"), cloud, "nothing was asked of the cloud");
+    assert_eq!(
+        workplace.read(".mooring/mock-cloud.json"),
+        cloud,
+        "nothing was asked of the cloud"
+    );
     assert_eq!(workplace.env("web"), env);
     drop(other);
 

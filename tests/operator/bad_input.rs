@@ -136,17 +136,21 @@ async fn what_cannot_be_changed_is_refused_with_what_to_do_instead() {
 async fn a_network_that_is_not_there_is_named_and_nothing_is_made() {
     let nowhere = json!({"network": {"id": "vpc-nowhere", "clients": {"cidrs": ["10.0.0.0/8"]}}});
     let team = Team::with(Cluster::shared(), "nonetwork", json!({}), nowhere).await;
-    for object in [
-        mysql(),
-        written("net", "vpc", json!({})),
-        written("own", "vpc", json!({"existing": {"id": "vpc-gone"}})),
-    ] {
+    // A database comes after the networks of its application; these are another's.
+    let network = |name: &str, properties: Json| {
+        let mut object = written(name, "vpc", properties);
+        object["metadata"]["name"] = json!(format!("nets-web-{name}"));
+        object["spec"]["application"] = json!("nets");
+        object
+    };
+    let gone_there = json!({"existing": {"id": "vpc-gone"}});
+    for object in [mysql(), network("net", json!({})), network("own", gone_there)] {
         team.apply_json(object).await;
     }
     for (name, network) in [
         ("shop-web-db", "vpc-nowhere"),
-        ("shop-web-net", "vpc-nowhere"),
-        ("shop-web-own", "vpc-gone"),
+        ("nets-web-net", "vpc-nowhere"),
+        ("nets-web-own", "vpc-gone"),
     ] {
         let object = told(&team, name, "Ready", "False", "InvalidSpec").await;
         let message = &condition(&object, "Ready").expect("Ready").message;
@@ -160,8 +164,8 @@ async fn a_network_that_is_not_there_is_named_and_nothing_is_made() {
         .await
         .expect("an SRE may");
     ready(&team, "shop-web-db").await;
-    ready(&team, "shop-web-net").await;
-    for name in ["shop-web-db", "shop-web-net", "shop-web-own"] {
+    ready(&team, "nets-web-net").await;
+    for name in ["shop-web-db", "nets-web-net", "nets-web-own"] {
         delete(&team, name).await;
         gone(&team, name).await;
     }
@@ -196,17 +200,17 @@ async fn a_provider_without_the_kind_is_named() {
         },
     }))
     .await;
-    let mut object = written("alarms", "vpc", json!({}));
+    let mut object = mysql();
     object["spec"]["environment"] = json!(provider);
     team.apply_json(object).await;
-    let object = told(&team, "shop-web-alarms", "Ready", "False", "Unsupported").await;
+    let object = told(&team, "shop-web-db", "Ready", "False", "Unsupported").await;
     let message = &condition(&object, "Ready").expect("Ready").message;
-    for word in [provider.as_str(), "onprem", "vpc", "`none`"] {
+    for word in [provider.as_str(), "onprem", "rds", "`none`"] {
         assert!(message.contains(word), "{word}: {message}");
     }
-    quiet(&team, "shop-web-alarms").await;
-    delete(&team, "shop-web-alarms").await;
-    gone(&team, "shop-web-alarms").await;
+    quiet(&team, "shop-web-db").await;
+    delete(&team, "shop-web-db").await;
+    gone(&team, "shop-web-db").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,7 +218,8 @@ async fn an_identity_that_is_taken_off_or_changed_during_a_teardown_strands_noth
     for case in ["taken", "nonsense", "copied"] {
         let team = Team::new(Cluster::shared(), case).await;
         team.apply_json(mysql()).await;
-        team.apply_json(written("other", "rds", json!({"engine": "mysql"}))).await;
+        team.apply_json(written("other", "rds", json!({"engine": "mysql"})))
+            .await;
         ready(&team, "shop-web-db").await;
         let other = ready(&team, "shop-web-other").await;
         team.cloud.set_down(true);
@@ -237,7 +242,10 @@ async fn an_identity_that_is_taken_off_or_changed_during_a_teardown_strands_noth
             (left == [external_id(&other)]).then_some(())
         })
         .await;
-        assert!(logs_in(&team, "shop-web-other", &external_id(&other)).await.is_some(), "{case}");
+        assert!(
+            logs_in(&team, "shop-web-other", &external_id(&other)).await.is_some(),
+            "{case}"
+        );
         assert_eq!(retained(&team).await.len(), 0, "{case}: nothing is given up");
         assert_eq!(team.cloud.created(), 2, "{case}");
     }

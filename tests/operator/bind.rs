@@ -113,7 +113,10 @@ async fn two_applications_of_one_name_share_nothing_but_the_provider() {
         let (_, other, theirs) = &all[1 - at];
         assert_eq!(logs_in(one, "shop-web-db", id).await, Some(Access::Owner));
         assert_eq!(one.cloud.login(other, &own["username"], &own["password"]), None);
-        assert_ne!((id, &own["password"], &own["host"]), (other, &theirs["password"], &theirs["host"]));
+        assert_ne!(
+            (id, &own["password"], &own["host"]),
+            (other, &theirs["password"], &theirs["host"])
+        );
         assert_eq!(one.cloud.rows(id), Some(vec![one.namespace.clone()]));
     }
     // One goes, and the other's stays.

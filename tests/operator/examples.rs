@@ -16,8 +16,6 @@ async fn every_example_is_taken_by_an_api_server() {
         let path = file.expect("an entry").path();
         let said = cluster.kubectl(&[
             "apply",
-            "--namespace",
-            &team.namespace,
             "--dry-run=server",
             "--filename",
             path.to_str().expect("a path of letters"),

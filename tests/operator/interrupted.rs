@@ -74,9 +74,19 @@ impl<'a> Scene<'a> {
         team.apply_json(mysql()).await;
         assert_eq!(external_id(&ready(&team, "shop-web-db").await), id, "{moment}");
         assert_eq!(team.cloud.rows(&id), Some(vec!["order 1".to_owned()]), "{moment}");
-        assert!(logs_in(&team, "shop-web-db", &id).await.is_some(), "{moment}");
         eventually(&format!("{moment}: its record is gone"), async || {
             retained(&team).await.is_empty().then_some(())
+        })
+        .await;
+        // A park that takes effect only now is undone, with all that it took away.
+        eventually(&format!("{moment}: nothing is under way any more"), async || {
+            (team.cloud.unrest() == Duration::ZERO).then_some(())
+        })
+        .await;
+        eventually(&format!("{moment}: it is in use, and people are let in"), async || {
+            logs_in(&team, "shop-web-db", &id)
+                .await
+                .filter(|_| team.cloud.phase(&id) == Some(Phase::Ready))
         })
         .await;
         operator.stop().await.expect("it ends in good order");
@@ -84,7 +94,8 @@ impl<'a> Scene<'a> {
 }
 
 fn to_declaration(method: &Method, path: &str) -> bool {
-    *method == Method::PATCH && path.contains("/cloudresources/shop-web-db?") | path.ends_with("/cloudresources/shop-web-db")
+    *method == Method::PATCH
+        && path.contains("/cloudresources/shop-web-db?") | path.ends_with("/cloudresources/shop-web-db")
 }
 
 fn to_record(method: &Method, path: &str) -> bool {
@@ -142,7 +153,10 @@ async fn killed_between_the_steps_of_a_park_it_has_one_record() {
         scene.gate.shut(at, meant);
         delete(&scene.team, "shop-web-db").await;
         scene.gate.kept().await;
-        assert!(matches!(scene.team.cloud.phase(&scene.id), Some(Phase::Parked(_))), "{moment}");
+        assert!(
+            matches!(scene.team.cloud.phase(&scene.id), Some(Phase::Parked(_))),
+            "{moment}"
+        );
         let is_on_record = (at, name) != (At::TheQuestion, "norecord");
         assert_eq!(retained(&scene.team).await.len(), usize::from(is_on_record), "{moment}");
         scene.ends_and_comes_back(moment).await;
@@ -204,9 +218,16 @@ async fn killed_in_the_middle_of_an_unbinding_the_workload_is_rolled_once_and_th
         delete(&scene.team, "shop-web-db").await;
         scene.gate.kept().await;
         if at == At::TheQuestion && name == "bound" {
-            let is_used = get(&scene.team, "shop-web-db").await.status.is_some_and(|status| !status.consumers.is_empty());
+            let is_used = get(&scene.team, "shop-web-db")
+                .await
+                .status
+                .is_some_and(|status| !status.consumers.is_empty());
             assert!(is_used, "{moment}: who uses it is on record");
-            assert_eq!(scene.team.cloud.count(Op::Park, Kind::Rds), 0, "{moment}: consumers first");
+            assert_eq!(
+                scene.team.cloud.count(Op::Park, Kind::Rds),
+                0,
+                "{moment}: consumers first"
+            );
         }
         let (team, operator) = scene.ends(moment).await;
         let (names, rollouts) = rolled(&team).await;

@@ -44,7 +44,12 @@ async fn applications_that_come_and_go_while_the_api_server_restarts_end_as_decl
             if wanted.remove(&n) {
                 let deleted = applications.delete(&format!("app{n}"), &DeleteParams::default()).await;
                 deleted.expect("it can be deleted");
-            } else if applications.get_opt(&format!("app{n}")).await.expect("an answer").is_none() {
+            } else if applications
+                .get_opt(&format!("app{n}"))
+                .await
+                .expect("an answer")
+                .is_none()
+            {
                 team.apply_json(application(n, 20)).await;
                 wanted.insert(n);
             }
@@ -103,8 +108,12 @@ async fn who_leads_goes_on_where_it_was_when_the_api_server_is_back() {
     team.apply_json(written("db", "rds", json!({"engine": "mysql"}))).await;
     let id = external_id(&ready(&team, "shop-web-db").await);
     let before = entries(&team, "shop-web-db").await;
-    team.apply_json(written("late", "rds", json!({"engine": "mysql"}))).await;
-    eventually("the second is being made", async || (team.cloud.created() == 2).then_some(())).await;
+    team.apply_json(written("late", "rds", json!({"engine": "mysql"})))
+        .await;
+    eventually("the second is being made", async || {
+        (team.cloud.created() == 2).then_some(())
+    })
+    .await;
     let looked = team.cloud.counters().reads;
     cluster.restart_api_server("2s");
 
@@ -115,7 +124,11 @@ async fn who_leads_goes_on_where_it_was_when_the_api_server_is_back() {
     assert_eq!((team.cloud.created(), team.cloud.list().len()), (2, 2));
     let object = ready(&team, "shop-web-db").await;
     assert_eq!(external_id(&object), id);
-    assert_eq!(object.status.expect("a status").binding_revision, Some(1), "nobody is rolled");
+    assert_eq!(
+        object.status.expect("a status").binding_revision,
+        Some(1),
+        "nobody is rolled"
+    );
     assert_eq!(entries(&team, "shop-web-db").await, before);
 
     // The watches are alive: what is said now is heard.

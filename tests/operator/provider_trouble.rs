@@ -130,10 +130,7 @@ async fn new_credentials_are_proven_before_they_replace_those_in_use() {
     let mut secret = Secret::default();
     secret.metadata.name = Some(team.namespace.clone());
     secret.string_data = Some([("token".to_owned(), "the-first-key".to_owned())].into());
-    secrets
-        .create(&PostParams::default(), &secret)
-        .await
-        .expect("a Secret");
+    secrets.create(&PostParams::default(), &secret).await.expect("a Secret");
     let configs = Api::<ProviderConfig>::all(team.client.clone());
     let spec = json!({"spec": {"credentials": {"secretRef": {"name": team.namespace}}}});
     configs
@@ -193,7 +190,13 @@ async fn new_credentials_are_proven_before_they_replace_those_in_use() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_is_lost_makes_nothing_twice() {
-    let team = Team::with(Cluster::shared(), "noreply", json!({"invisibleFor": "300ms"}), json!({})).await;
+    let team = Team::with(
+        Cluster::shared(),
+        "noreply",
+        json!({"invisibleFor": "300ms"}),
+        json!({}),
+    )
+    .await;
     for (kind, op) in [
         (Kind::Rds, Op::Create),
         (Kind::Slb, Op::Create),
@@ -249,7 +252,10 @@ async fn a_foreign_resource_of_our_name_is_told_and_not_touched() {
     team.apply_json(object).await;
     let object = told(&team, "shop-web-log", "Ready", "False", "NotOwned").await;
     let told_of = message(&object, "Ready");
-    assert!(told_of.contains(id.as_str()) && told_of.contains("rename or remove"), "{told_of}");
+    assert!(
+        told_of.contains(id.as_str()) && told_of.contains("rename or remove"),
+        "{told_of}"
+    );
     quiet(&team, "shop-web-log").await;
     assert_eq!(team.cloud.get(&id), theirs, "it is as it was");
     delete(&team, "shop-web-log").await;
