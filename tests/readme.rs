@@ -104,8 +104,6 @@ fn the_commands_for_a_real_api_server_work() {
     fs::create_dir_all(place("target/release")).expect("made");
     symlink(env!("CARGO_BIN_EXE_mooring"), place("target/release/mooring")).expect("a link");
     // Any kubectl of a current release will do; this one is there.
-    fs::create_dir(place("bin")).expect("made");
-    symlink(root.join("tests/controlplane/kubectl"), place("bin/kubectl")).expect("a link");
     let path = std::env::var("PATH").unwrap_or_default();
 
     let output = fs::File::create(place("output")).expect("made");
@@ -113,7 +111,7 @@ fn the_commands_for_a_real_api_server_work() {
     command
         .args(["-euo", "pipefail", "-c", block])
         .current_dir(directory.path())
-        .env("PATH", format!("{}:{path}", place("bin").display()))
+        .env("PATH", format!("{}:{path}", root.join("tests/controlplane").display()))
         .env("MOORING_CONTROLPLANE_DIR", place("cluster"))
         .env("MOORING_LISTEN", "127.0.0.1:0")
         .env_remove("KUBECONFIG")
@@ -123,7 +121,7 @@ fn the_commands_for_a_real_api_server_work() {
         .process_group(0);
     let child = command.spawn().expect("bash");
     let mut shell = Shell { child, ended: None };
-    let ended = shell.end(Duration::from_secs(600));
+    let ended = shell.end(Duration::from_secs(300));
     let said = fs::read_to_string(place("output")).expect("text");
     let is_well = ended.is_some_and(|status| status.success());
     if !is_well {

@@ -18,7 +18,10 @@ async fn a_locked_ledger_is_told_and_when_it_is_free_everything_is_as_it_was() {
     let file = workplace.write("shop.yaml", &shop());
     workplace.run(&["up", "-f", &file]).ok();
     let (cloud, env) = (workplace.read(".mooring/mock-cloud.json"), workplace.env("web"));
-    let grown = workplace.write("grown.yaml", &shop().replace("as: DB}", "as: DB, storage: 40Gi}"));
+    let grown = workplace.write(
+        "grown.yaml",
+        &shop().replace("engine: mysql, as: DB}", "engine: mysql, as: DB, storage: 40Gi}"),
+    );
 
     let other = held(&workplace).await;
     for verb in [&["up", "-f", &grown][..], &["down", "-f", &file]] {
