@@ -72,6 +72,7 @@ suite! {
     an_approval_holds_until_it_is_used,
     prune_takes_what_is_gone_and_nothing_else,
     prune_spares_a_young_intent,
+    what_is_gone_is_forgotten_after_ninety_days_and_the_rest_never,
     text_is_kept_as_it_is,
 }
 

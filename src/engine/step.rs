@@ -363,6 +363,12 @@ impl Engine {
         if let mooring_provider::Step::AccountDropped { name, .. } = &outcome.step {
             self.ledger.tell(identity, name, None).await.map_err(unwritten)?;
         }
+        if let mooring_provider::Step::Unparked { .. } = &outcome.step {
+            // A park that took effect late took accounts with it that were told after it was asked for.
+            for name in self.ledger.told(identity).await.map_err(unwritten)?.keys() {
+                self.ledger.tell(identity, name, None).await.map_err(unwritten)?;
+            }
+        }
         let before = std::mem::replace(&mut record.memory, memory.clone());
         record.endpoint = report.endpoint.clone().or(record.endpoint);
         if let Some(done) = &report.done {

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::coordination::v1::{Lease as Object, LeaseSpec},
+    api::{
+        coordination::v1::{Lease as Object, LeaseSpec},
+        core::v1::Namespace,
+    },
     apimachinery::pkg::apis::meta::v1::MicroTime,
 };
 use kube::{
@@ -81,10 +84,32 @@ impl Lease {
                 }
                 // Another was quicker.
                 Some(Err(Error::Api(status))) if status.is_conflict() || status.is_already_exists() => {}
+                Some(Err(Error::Api(status))) if status.is_not_found() => self.make_namespace().await,
                 Some(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "lease"),
                 None => {}
             }
             tokio::time::sleep(self.duration / 8).await;
+        }
+    }
+
+    /// Run from outside, on a cluster that it was not installed on, it has no namespace yet.
+    async fn make_namespace(&self) {
+        let name = self.api.namespace().unwrap_or_default();
+        let namespace = Namespace {
+            metadata: ObjectMeta {
+                name: Some(name.into()),
+                ..ObjectMeta::default()
+            },
+            ..Namespace::default()
+        };
+        let all = Api::all(self.api.clone().into_client());
+        match all.create(&PostParams::default(), &namespace).await {
+            Ok(_) => tracing::info!(namespace = name, "made the operator's namespace; there was none"),
+            Err(Error::Api(status)) if status.is_already_exists() => {}
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the operator's namespace is not there; make it with `kubectl create namespace {name}`"
+            ),
         }
     }
 

@@ -4,6 +4,7 @@ mod alibaba;
 mod input;
 mod keeping;
 mod later;
+mod locked;
 mod plan;
 mod trouble;
 mod workplace;

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
     api::{DeleteParams, ListParams},
@@ -27,17 +28,22 @@ use crate::support::cluster::{Cluster, SYSTEM, Team, eventually};
 const APPLICATIONS: usize = 50;
 const ROUNDS: usize = 25;
 
+/// What a person turns on who looks for a fault.
+const LOG: &str = "info,mooring=debug,mooring_provider=debug,kube=debug";
+
 /// A real process of the real program.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
-    fn start(cluster: &Cluster, n: usize) -> Self {
+    pub(crate) fn start(cluster: &Cluster, n: usize) -> Self {
         let log = cluster.directory().join(format!("operator-{n}.log"));
         let child = Command::new(env!("CARGO_BIN_EXE_mooring"))
             .args([
+                "--log",
+                LOG,
                 "run",
                 "--applications",
                 "on",
@@ -63,7 +69,7 @@ impl Process {
 
     /// One that ended by itself, as it does when its short lease runs out under load, is started anew, as a cluster
     /// would; answers what the old one said.
-    fn supervise(processes: &Mutex<Vec<Self>>, cluster: &Cluster) -> String {
+    pub(crate) fn supervise(processes: &Mutex<Vec<Self>>, cluster: &Cluster) -> String {
         let mut said = String::new();
         for process in processes.lock().expect("nobody panicked").iter_mut() {
             if process.child.try_wait().expect("it can be asked").is_some() {
@@ -76,7 +82,7 @@ impl Process {
     }
 
     /// SIGKILL: nothing is cleaned up.
-    fn kill(mut self) -> String {
+    pub(crate) fn kill(mut self) -> String {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it is gone");
         std::fs::read_to_string(&self.log).expect("its log can be read")
@@ -90,7 +96,7 @@ impl Drop for Process {
     }
 }
 
-fn application(n: usize, storage: u32) -> Json {
+pub(crate) fn application(n: usize, storage: u32) -> Json {
     json!({
         "apiVersion": "core.oam.dev/v1beta1", "kind": "Application", "metadata": {"name": format!("app{n}")},
         "spec": {"components": [{
@@ -103,7 +109,7 @@ fn application(n: usize, storage: u32) -> Json {
     })
 }
 
-fn cloud(state: &Path) -> (Json, Cloud) {
+pub(crate) fn cloud(state: &Path) -> (Json, Cloud) {
     let mock = json!({
         "state": state, "latency": "20ms", "provisioning": "300ms", "invisibleFor": "500ms",
         "errors": 0.02, "throttled": 0.02, "lostReplies": 0.05, "seed": 7,
@@ -185,6 +191,7 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
         .filter_map(|resource| Some(resource.owner()?.identity))
         .collect();
     assert_eq!(identities.len(), 2 * wanted.len(), "each identity has one resource");
+    let passwords = passwords(&team).await;
 
     applications
         .delete_collection(&DeleteParams::default(), &ListParams::default())
@@ -201,10 +208,32 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
     for process in processes.into_inner().expect("nobody panicked") {
         logs += &process.kill();
     }
-    assert!(!logs.contains("panicked"), "{logs}");
+    is_clean(&logs, &passwords);
 }
 
-fn is_ready(resource: &CloudResource) -> bool {
+/// Every password that is in a Secret of the team.
+pub(crate) async fn passwords(team: &Team) -> Vec<String> {
+    let secrets = team.api::<Secret>().list(&ListParams::default()).await;
+    let secrets = secrets.expect("they can be listed").items;
+    let passwords: Vec<_> = secrets
+        .into_iter()
+        .filter_map(|secret| String::from_utf8(secret.data?.remove("password")?.0).ok())
+        .collect();
+    assert!(!passwords.is_empty(), "there are passwords to look for");
+    passwords
+}
+
+/// What the processes said: nothing that was a fault of their own, and nothing that is secret.
+pub(crate) fn is_clean(logs: &str, passwords: &[String]) {
+    let faults: Vec<_> = logs.lines().filter(|line| line.contains("panicked")).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+    for password in passwords {
+        let told = logs.lines().find(|line| line.contains(password.as_str()));
+        assert!(told.is_none(), "a password is in the log: {told:?}");
+    }
+}
+
+pub(crate) fn is_ready(resource: &CloudResource) -> bool {
     resource.metadata.deletion_timestamp.is_none()
         && resource.status.as_ref().is_some_and(|status| {
             status

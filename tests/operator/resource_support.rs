@@ -8,7 +8,8 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams},
 };
 use mooring::api::{CloudResource, RetainedResource};
-use mooring_provider::ExternalId;
+use mooring_provider::{ExternalId, Kind};
+use mooring_provider_mock::Op;
 use serde_json::{Value as Json, json};
 
 use crate::support::cluster::{PATIENCE, Team, eventually};
@@ -162,6 +163,26 @@ pub(crate) async fn retained(team: &Team) -> Vec<RetainedResource> {
 pub(crate) async fn empty(team: &Team) {
     eventually("the cloud is empty", async || {
         team.cloud.list().is_empty().then_some(())
+    })
+    .await;
+}
+
+/// Waits until nothing goes round: for three seconds, in which it is looked at more than once, its status is not written
+/// and its provider is asked no more than for a few at rest. What loops never comes to that.
+pub(crate) async fn quiet(team: &Team, name: &str) {
+    // What is taken stock of now and then, for all, is not this one's.
+    let is_of_one = |op: &Op| !matches!(op, Op::Check | Op::Inventory);
+    let calls = || -> u64 {
+        let ops = Op::ALL.into_iter().filter(is_of_one);
+        let of = |op| Kind::ALL.into_iter().map(move |kind| (op, kind));
+        ops.flat_map(of).map(|(op, kind)| team.cloud.count(op, kind)).sum()
+    };
+    let seen = async || (get(team, name).await.metadata.resource_version, calls());
+    eventually(&format!("{name} is at rest"), async || {
+        let (version, before) = seen().await;
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        let (later, after) = seen().await;
+        (version == later && after - before <= 12).then_some(())
     })
     .await;
 }

@@ -46,6 +46,19 @@ async fn one_of_two_leads_and_the_other_follows_when_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_it_was_not_installed_it_makes_its_namespace() {
+    let cluster = Cluster::own();
+    let operator = cluster.operator_with(|options| options.namespace = "nobody-made-this".into());
+    let leases = Api::<Lease>::namespaced(cluster.client().await, "nobody-made-this");
+    eventually("it leads", async || {
+        let lease = leases.get_opt("mooring").await.expect("an answer")?;
+        lease.spec?.holder_identity.filter(|holder| holder == "operator-0")
+    })
+    .await;
+    operator.stop().await.expect("it ends in good order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whose_applications_are_is_decided_once_and_changed_by_the_flag_alone() {
     let cluster = Cluster::own();
     let definitions = Api::<CustomResourceDefinition>::all(cluster.client().await);

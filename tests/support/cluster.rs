@@ -150,6 +150,20 @@ impl Cluster {
         operator.as_ref().expect("the shared operator").metrics.clone()
     }
 
+    /// Kills the API server and starts it again after a while, on the same port and the same data; returns once it
+    /// serves.
+    pub(crate) fn restart_api_server(&self, away: &str) {
+        let output = Command::new(script("restart-apiserver"))
+            .arg("--dir")
+            .arg(self.directory.path().join("cluster"))
+            .args(["--down", away])
+            .stdin(Stdio::null())
+            .output()
+            .expect("tests/controlplane/restart-apiserver runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "restart-apiserver: {said}");
+    }
+
     /// Runs the control plane's own kubectl; answers what it printed, and fails with what it said if it failed.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
         let output = Command::new(script("kubectl"))

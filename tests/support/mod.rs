@@ -6,4 +6,5 @@
 )]
 
 pub(crate) mod cluster;
+pub(crate) mod gate;
 pub(crate) mod postgres;

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{CloudResource, CloudResourceStatus, RetainedStanding, Shared, condition, names, properties::DeletionPolicy},
-    engine::{Done, Job, Next, Want, declare::Declaration},
+    engine::{Done, Job, Next, Priority, Want, declare::Declaration},
     ledger::{Memory, Record, Standing},
     operator::{Context, object::remove_finalizer, retained},
 };
@@ -196,12 +196,14 @@ impl Going<'_> {
 
     /// A status that was written and knows of no provider: it was never good enough to be asked for anywhere.
     fn was_only_refused(&self) -> bool {
-        let (status, memory) = (self.status(), &self.status().memory);
-        status::get(status, condition::SYNCED).is_some()
-            && status.provider.is_none()
-            && memory.external_id.is_none()
-            && memory.intent.is_none()
-            && memory.incarnation == 0
+        let status = self.status();
+        status::get(status, condition::SYNCED).is_some() && status.provider.is_none() && self.was_never_made()
+    }
+
+    /// Neither the status nor the ledger knows of anything that was made, or was about to be.
+    fn was_never_made(&self) -> bool {
+        let memory = &self.status().memory;
+        self.record.is_none() && memory.external_id.is_none() && memory.intent.is_none() && memory.incarnation == 0
     }
 
     fn incarnation(&self) -> u32 {
@@ -289,6 +291,10 @@ impl Going<'_> {
             );
             return self.wait(Told::yes("ProviderNotReady", message), WAITING).await;
         };
+        if self.was_never_made() && connection.adapter(kind, Priority::Delete).is_err() {
+            // It has no such kind, so there is nothing there, and nobody who could be asked to delete it.
+            return self.let_go().await;
+        }
         let environment = self.environment().unwrap_or_default();
         let approvals = Approvals::of(self.context, &identity, Some(&environment), Some(&provider));
         let want = match (self.existing(), &self.shared) {

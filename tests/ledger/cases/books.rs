@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use mooring::ledger::{Filter, Ledger, Record, Standing};
-use mooring_provider::Kind;
+use mooring::{
+    engine::{Clock, Engine},
+    ledger::{Filter, Ledger, Record, Standing},
+};
+use mooring_provider::{ClusterId, Kind};
 
 use super::{at, entry, identity, intent, record, sixteen};
 
@@ -194,4 +197,34 @@ pub(crate) async fn prune_spares_a_young_intent(ledger: Arc<dyn Ledger>) {
     ledger.put(&gone).await.unwrap();
     assert_eq!(ledger.prune(now + hour).await.unwrap(), 0);
     assert_eq!(ledger.prune(now + hour * 3).await.unwrap(), 1);
+}
+
+/// A clock that stands so many days after today.
+#[derive(Debug)]
+struct After(i64);
+
+impl Clock for After {
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_hours(24 * self.0)
+    }
+}
+
+pub(crate) async fn what_is_gone_is_forgotten_after_ninety_days_and_the_rest_never(ledger: Arc<dyn Ledger>) {
+    for standing in Standing::ALL {
+        let id = standing.as_str();
+        ledger.put(&Record { standing, ..record(id) }).await.unwrap();
+    }
+    let forgotten = async |days: i64| {
+        let clock = Arc::new(After(days));
+        let cluster = ClusterId::new("cluster");
+        let engine = Engine::new(ledger.clone(), clock, Vec::new(), cluster, "test".into()).await;
+        engine.unwrap().forget_gone().await.unwrap()
+    };
+    assert_eq!((forgotten(0).await, forgotten(89).await), (0, 0));
+    assert_eq!((forgotten(91).await, forgotten(91).await), (1, 0));
+    assert_eq!(forgotten(10_000).await, 0, "what is owned or kept is never forgotten");
+    for standing in Standing::ALL {
+        let found = ledger.get(&identity(standing.as_str())).await.unwrap();
+        assert_eq!(found.is_some(), standing != Standing::Gone, "{standing:?}");
+    }
 }
