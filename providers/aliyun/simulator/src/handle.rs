@@ -1,7 +1,15 @@
 //! A running cloud, and what a test may do behind the back of those who use it.
 
-use std::{collections::BTreeMap, fmt, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
+use futures::future::BoxFuture;
+use mooring_provider::{Error, ErrorKind, Result};
+use mooring_provider_http::{self as http, Transport};
 use serde_json::Value as Json;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +18,8 @@ use crate::{
     ACCOUNT, Call, Denial, Fault, Kind, Options, Planned, Resource,
     core::{Cloud, Core},
     listen,
+    request::{Request, pairs},
+    world::wall,
 };
 
 /// A simulated Alibaba Cloud.
@@ -31,7 +41,25 @@ impl Simulator {
             address,
             cloud,
             stop,
-            task,
+            task: Some(task),
+        })
+    }
+
+    /// One that nobody reaches over the network: clients of this process do by the handle, which is a [`Transport`].
+    /// It lives by tokio's clock, so that under a paused one nothing takes any time. Who waits meanwhile for something
+    /// else than that clock, such as a socket, finds that hours have passed.
+    ///
+    /// # Errors
+    /// When the state file cannot be read.
+    pub fn within(options: Options) -> io::Result<Handle> {
+        let cloud = Cloud::new(options)?;
+        cloud.lock().world.tokio = Some((tokio::time::Instant::now(), wall()));
+        Ok(Handle {
+            // That of a port where nothing listens: a client that goes over the network does not get far.
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
+            cloud,
+            stop: CancellationToken::new(),
+            task: None,
         })
     }
 }
@@ -53,12 +81,52 @@ pub struct Handle {
     address: SocketAddr,
     cloud: Cloud,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Handle({})", self.address)
+    }
+}
+
+impl Transport for Handle {
+    fn carry(&self, operation: &'static str, request: http::Request) -> BoxFuture<'_, Result<http::Answer>> {
+        let lost = move |what: &str| Err(Error::new(ErrorKind::Unavailable, operation, format!("the cloud: {what}")));
+        Box::pin(async move {
+            let http::Request {
+                method,
+                url,
+                headers,
+                body,
+            } = request;
+            let own = || match (url.host_str().unwrap_or_default(), url.port()) {
+                (name, Some(port)) => format!("{name}:{port}"),
+                (name, None) => name.to_owned(),
+            };
+            let host = headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
+            let host = host.map_or_else(own, str::to_owned);
+            let query = pairs(url.query().unwrap_or_default().as_bytes());
+            let request = Request::new(method.as_str(), url.path().to_owned(), query, headers, host, body);
+            let (reply, delay) = self.cloud.lock().answer(&request);
+            tokio::time::sleep(delay).await;
+            let Some(reply) = reply else {
+                return lost("the connection broke");
+            };
+            if reply.cut.is_some() {
+                return lost("the answer broke off");
+            }
+            let mut headers = http::header::HeaderMap::new();
+            for (name, value) in reply.headers {
+                let value = http::header::HeaderValue::from_str(&value);
+                headers.insert(name, value.expect("the cloud makes no other headers"));
+            }
+            Ok(http::Answer {
+                status: http::StatusCode::from_u16(reply.status).expect("the cloud has no other status"),
+                headers,
+                body: reply.body.into(),
+            })
+        })
     }
 }
 
@@ -69,7 +137,7 @@ impl Drop for Handle {
 }
 
 impl Handle {
-    /// Where it listens.
+    /// Where it listens, if it does.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -82,7 +150,9 @@ impl Handle {
     /// Stops it and awaits its end.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        let _ = (&mut self.task).await;
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut Core) -> T) -> T {
