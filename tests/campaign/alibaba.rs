@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -42,6 +42,9 @@ const PARTS: [(Part, bool); 8] = [
 pub(crate) struct Alibaba {
     cloud: Arc<Handle>,
     wire: Arc<Weather>,
+    /// Somebody else has destroyed a store, so its project may stay: a store that is gone is not ours to delete any
+    /// more, and the next one of its namespace takes the project with it.
+    store_destroyed: AtomicBool,
     /// What was read of the log of calls, and up to which.
     deeds: Mutex<(u64, Vec<Deed>)>,
 }
@@ -130,6 +133,7 @@ impl Alibaba {
         Self {
             cloud,
             wire: Arc::new(wire),
+            store_destroyed: AtomicBool::new(false),
             deeds: Mutex::default(),
         }
     }
@@ -213,8 +217,13 @@ impl Cloud for Alibaba {
 
     fn leftovers(&self) -> Vec<String> {
         let all = [Part::Project, Part::ClbAcl, Part::ClbGroup, Part::NlbGroup];
-        let all = all.into_iter().flat_map(|part| self.cloud.list(part));
-        all.map(|resource| format!("{:?} {}", resource.kind, resource.id)).collect()
+        let excused = self.store_destroyed.load(Ordering::Relaxed);
+        let all = all
+            .into_iter()
+            .filter(|part| !(excused && *part == Part::Project))
+            .flat_map(|part| self.cloud.list(part));
+        all.map(|resource| format!("{:?} {}", resource.kind, resource.id))
+            .collect()
     }
 
     fn add_foreign(&self, kind: Kind, name: &str) -> Option<ExternalId> {
@@ -248,7 +257,10 @@ impl Cloud for Alibaba {
             ),
             _ => return None,
         };
-        let made = self.cloud.act(product, action, params).expect("somebody else may do it");
+        let made = self
+            .cloud
+            .act(product, action, params)
+            .expect("somebody else may do it");
         Some(ExternalId::new(made[id].as_str().expect("it has an id")))
     }
 
@@ -265,6 +277,7 @@ impl Cloud for Alibaba {
     }
 
     fn destroy(&self, kind: Kind, id: &ExternalId) {
+        self.store_destroyed.fetch_or(kind == Kind::Log, Ordering::Relaxed);
         if kind != Kind::Monitor {
             self.cloud.destroy(Self::part(id), id.as_str());
             return;
@@ -292,14 +305,16 @@ impl Cloud for Alibaba {
         let faults = self.wire.faults.clone();
         self.cloud.fail_by(move |call: &Call| {
             let mut random = chance(seed, call.number);
-            let fault = random.random_bool(rate * 0.75).then(|| match random.random_range(0..6) {
-                0 => Fault::Before,
-                1 => Fault::After,
-                2 => Fault::Lost,
-                3 => Fault::Garbled,
-                4 if call.action == "CreateDBInstance" => Fault::Untagged,
-                _ => Fault::Throttled(random.random_range(100..5_000)),
-            });
+            let fault = random
+                .random_bool(rate * 0.75)
+                .then(|| match random.random_range(0..6) {
+                    0 => Fault::Before,
+                    1 => Fault::After,
+                    2 => Fault::Lost,
+                    3 => Fault::Garbled,
+                    4 if call.action == "CreateDBInstance" => Fault::Untagged,
+                    _ => Fault::Throttled(random.random_range(100..5_000)),
+                });
             faults.fetch_add(u64::from(fault.is_some()), Ordering::Relaxed);
             fault
         });
@@ -368,6 +383,12 @@ impl Cloud for Alibaba {
 fn shown(call: &Call) -> String {
     let params = Json::Object(call.params.clone());
     let code = call.code.as_deref().unwrap_or("ok");
-    let fault = call.fault.as_ref().map_or_else(String::new, |fault| format!(" ({fault:?})"));
-    format!("{} {}.{} {params}: {code}{fault}", call.number, call.product, call.action)
+    let fault = call
+        .fault
+        .as_ref()
+        .map_or_else(String::new, |fault| format!(" ({fault:?})"));
+    format!(
+        "{} {}.{} {params}: {code}{fault}",
+        call.number, call.product, call.action
+    )
 }

@@ -35,7 +35,7 @@ pub(crate) async fn quiet(
         }
     }
     let standing = cloud.owned();
-    for thing in &standing {
+    for thing in standing.iter().filter(|thing| !thing.going) {
         let alive = declared
             .iter()
             .any(|declared| declared.identity == thing.identity && declared.wish != Wish::Absent);

@@ -167,7 +167,12 @@ fn want(start: &Start, declared: &Declared) -> Option<Want> {
     }
 }
 
-fn spec(cloud: &dyn Cloud, declared: &Declared, vpc: Option<&Declared>, rds: Option<&Declared>) -> Option<serde_json::Value> {
+fn spec(
+    cloud: &dyn Cloud,
+    declared: &Declared,
+    vpc: Option<&Declared>,
+    rds: Option<&Declared>,
+) -> Option<serde_json::Value> {
     let network = || {
         let outputs = &vpc.filter(|vpc| vpc.ready)?.outputs;
         let subnets = outputs.get("subnet-ids")?.split(',').map(|id| Subnet {

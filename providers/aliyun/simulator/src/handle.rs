@@ -92,7 +92,13 @@ impl fmt::Debug for Handle {
 
 impl Transport for Handle {
     fn carry(&self, operation: &'static str, request: http::Request) -> BoxFuture<'_, Result<http::Answer>> {
-        let lost = move |what: &str| Err(Error::new(ErrorKind::Unavailable, operation, format!("the cloud: {what}")));
+        let lost = move |what: &str| {
+            Err(Error::new(
+                ErrorKind::Unavailable,
+                operation,
+                format!("the cloud: {what}"),
+            ))
+        };
         Box::pin(async move {
             let http::Request {
                 method,

@@ -51,9 +51,7 @@ impl Request {
         host: String,
         body: Bytes,
     ) -> Self {
-        let kind = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_form = kind.is_some_and(|is| is.starts_with("application/x-www-form-urlencoded"));
         Self {
             form: if is_form { pairs(&body) } else { Vec::new() },

@@ -189,7 +189,8 @@ impl World {
 
     /// Whether a key uses a nonce for the first time, of those that are young enough to be sent again.
     pub(crate) fn first_use(&mut self, key: &str, nonce: &str, memory: i64) -> bool {
-        self.nonces.first_use((key.to_owned(), nonce.to_owned()), wall(), memory)
+        self.nonces
+            .first_use((key.to_owned(), nonce.to_owned()), wall(), memory)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -266,6 +267,9 @@ mod tests {
         assert!(nonces.first_use(nonce("b"), 1_899, 900));
         assert!(nonces.first_use(nonce("c"), 1_900, 900));
         assert!(!nonces.first_use(nonce("b"), 2_798, 900));
-        assert!(nonces.first_use(nonce("a"), 3_700, 900), "one that is too old is forgotten");
+        assert!(
+            nonces.first_use(nonce("a"), 3_700, 900),
+            "one that is too old is forgotten"
+        );
     }
 }

@@ -64,7 +64,14 @@ pub(super) fn notes(spec: &Log) -> Vec<String> {
             Source::Stdout => "stdout".to_owned(),
             Source::File(path) => path.clone(),
         };
-        let name = format!("aliyun_logs_{}", if n == 0 { "app".to_owned() } else { format!("app{}", n + 1) });
+        let name = format!(
+            "aliyun_logs_{}",
+            if n == 0 {
+                "app".to_owned()
+            } else {
+                format!("app{}", n + 1)
+            }
+        );
         format!("{name}: {what}, {name}_project: \"{{project}}\", {name}_logstore: \"{{store}}\"")
     };
     let env: Vec<_> = spec.sources.iter().enumerate().map(of).collect();

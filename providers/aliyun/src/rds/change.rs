@@ -80,7 +80,9 @@ pub(super) async fn create(api: &Api, config: &RdsConfig, claim: &Claim, spec: &
     let (zone, second, subnets) = zones(&place, spec.high_availability, &options)?;
     let storage = gigabytes(spec.storage);
     let more = [(DATABASE, spec.database.clone()), (STORAGE, storage.to_string())];
-    let more = more.into_iter().chain(spec.client_security_group.clone().map(|group| (CLIENT_GROUPS, group)));
+    let more = more
+        .into_iter()
+        .chain(spec.client_security_group.clone().map(|group| (CLIENT_GROUPS, group)));
     let tags = marks::all(&claim.owner, &spec.common, more);
     let storage_type = options.storage_type.as_deref().or(config.storage_type.as_deref());
     let mut params = Params::new()
@@ -219,12 +221,7 @@ pub(super) async fn admit(api: &Api, operation: &'static str, state: &State, who
 }
 
 /// Takes the next step so that of our security groups this one is let in, or none. Somebody else's stay.
-pub(super) async fn let_in(
-    api: &Api,
-    operation: &'static str,
-    state: &State,
-    wanted: Option<&str>,
-) -> Result<Receipt> {
+pub(super) async fn let_in(api: &Api, operation: &'static str, state: &State, wanted: Option<&str>) -> Result<Receipt> {
     match state.let_in(wanted) {
         None => Ok(Receipt::default()),
         Some(LetIn::Note(ours)) if ours.is_empty() => {
@@ -232,7 +229,13 @@ pub(super) async fn let_in(
         }
         Some(LetIn::Note(ours)) => {
             let note = ours.into_iter().collect::<Vec<_>>().join("/");
-            tag(api, operation, &state.id, &Tags::from([(CLIENT_GROUPS.to_owned(), note)])).await
+            tag(
+                api,
+                operation,
+                &state.id,
+                &Tags::from([(CLIENT_GROUPS.to_owned(), note)]),
+            )
+            .await
         }
         Some(LetIn::Set(groups)) => {
             let params = Params::new()

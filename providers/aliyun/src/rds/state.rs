@@ -98,7 +98,11 @@ impl State {
     pub(super) fn let_in(&self, wanted: Option<&str>) -> Option<LetIn> {
         let has = &self.parts.as_ref()?.security_groups;
         let noted = self.tags.get(CLIENT_GROUPS).map(String::as_str).unwrap_or_default();
-        let ours: BTreeSet<_> = noted.split('/').filter(|id| !id.is_empty()).map(str::to_owned).collect();
+        let ours: BTreeSet<_> = noted
+            .split('/')
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned)
+            .collect();
         let wanted: BTreeSet<_> = wanted.map(str::to_owned).into_iter().collect();
         if !wanted.is_subset(&ours) {
             return Some(LetIn::Note(ours.union(&wanted).cloned().collect()));

@@ -1,8 +1,6 @@
 //! Databases on the simulated cloud: what is sent, what the answers mean, and what is left alone.
 
-use mooring_provider::{
-    Access, Account, Change, ErrorKind, ExternalId, Goal, Kind, Phase, Sighting, Step, tag,
-};
+use mooring_provider::{Access, Account, Change, ErrorKind, ExternalId, Goal, Kind, Phase, Sighting, Step, tag};
 use mooring_simulator_aliyun::{Fault, Kind as Thing, Planned, Resource, SHARED_VPC};
 use serde_json::json;
 
@@ -256,7 +254,12 @@ async fn what_is_not_served_is_said_before_anything_is_ordered() {
     let scene = scene();
     for (field, value, kind, word) in [
         ("engine", json!("polardb-mysql"), ErrorKind::Unsupported, "another API"),
-        ("engine", json!("polardb-postgresql"), ErrorKind::Unsupported, "engines: {polardb-postgresql:"),
+        (
+            "engine",
+            json!("polardb-postgresql"),
+            ErrorKind::Unsupported,
+            "engines: {polardb-postgresql:",
+        ),
         ("version", json!("9.9"), ErrorKind::InvalidSpec, "8.0, 5.7"),
         ("database", json!("Shop!"), ErrorKind::InvalidSpec, "Shop!"),
         ("database", json!("mysql"), ErrorKind::InvalidSpec, "the engine's own"),
@@ -310,15 +313,25 @@ async fn a_standby_needs_a_second_zone_and_the_subnets_their_network() {
 async fn a_security_group_is_let_in_beside_somebody_elses() {
     let mut scene = scene();
     let id = up(&mut scene).await;
-    assert_eq!(scene.cloud.count("Rds", "DescribeSecurityGroupConfiguration"), 0, "who has none is not asked");
+    assert_eq!(
+        scene.cloud.count("Rds", "DescribeSecurityGroupConfiguration"),
+        0,
+        "who has none is not asked"
+    );
     let group = |name: &str| {
         let params = json!({"RegionId": "cn-hangzhou", "VpcId": SHARED_VPC, "SecurityGroupName": name});
-        let made = scene.cloud.act("Ecs", "CreateSecurityGroup", params).expect("a person may do it");
+        let made = scene
+            .cloud
+            .act("Ecs", "CreateSecurityGroup", params)
+            .expect("a person may do it");
         made["SecurityGroupId"].as_str().expect("it has an id").to_owned()
     };
     let (pods, others, theirs) = (group("pods"), group("others"), group("theirs"));
     let by_hand = json!({"DBInstanceId": id.as_str(), "SecurityGroupId": theirs});
-    scene.cloud.act("Rds", "ModifySecurityGroupConfiguration", by_hand).expect("a person may do it");
+    scene
+        .cloud
+        .act("Rds", "ModifySecurityGroupConfiguration", by_hand)
+        .expect("a person may do it");
     let let_in = |scene: &Scene| {
         let mut groups = scene.cloud.get(Thing::Db, id.as_str()).expect("it is there").attrs["SecurityGroups"].clone();
         groups.as_array_mut().expect("a list").sort_by_key(ToString::to_string);
@@ -337,10 +350,16 @@ async fn a_security_group_is_let_in_beside_somebody_elses() {
         scene.up().await;
         assert_eq!(let_in(&scene), is);
     }
-    assert!(!scene.of(Thing::Db)[0].tags.contains_key("mooring.dev/clients"), "no note is left");
+    assert!(
+        !scene.of(Thing::Db)[0].tags.contains_key("mooring.dev/clients"),
+        "no note is left"
+    );
     let mut spec = scene.spec.clone();
     spec["clientSecurityGroup"] = json!("default");
     let error = scene.adapter.validate(&spec).expect_err("it is no id");
     assert_eq!(error.kind(), ErrorKind::InvalidSpec);
-    assert!(error.message().contains("network.clients.securityGroup: `default`"), "{error}");
+    assert!(
+        error.message().contains("network.clients.securityGroup: `default`"),
+        "{error}"
+    );
 }

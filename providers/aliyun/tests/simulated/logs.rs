@@ -116,7 +116,11 @@ async fn a_project_of_our_name_in_another_account_is_not_ours() {
         }
         .expect("they may");
         web.claim.id = None;
-        let error = web.adapter.create(&web.claim, &web.spec).await.expect_err("it is theirs");
+        let error = web
+            .adapter
+            .create(&web.claim, &web.spec)
+            .await
+            .expect_err("it is theirs");
         assert!(!error.kind().may_have_had_effect(), "{account:?}: {error}");
         if account.is_none() {
             assert_eq!(error.kind(), ErrorKind::NotOwned, "{error}");
@@ -171,11 +175,17 @@ async fn the_pods_variables_tell_logtail_where_that_is_asked_for() {
         assert!(bindings[key].plain().is_some(), "{key} is for the templates");
     }
     let notes = web.adapter.notes(&web.spec).expect("the spec is good");
-    for part in ["aliyun_logs_app: stdout", "aliyun_logs_app_logstore: \"{store}\"", "aliyun_logs_app2: /var/log/shop/app.log"] {
+    for part in [
+        "aliyun_logs_app: stdout",
+        "aliyun_logs_app_logstore: \"{store}\"",
+        "aliyun_logs_app2: /var/log/shop/app.log",
+    ] {
         assert!(notes[0].contains(part), "{part} is not in {notes:?}");
     }
     // The cluster's controller finds the machines by itself then.
-    let bare = kit::provider(&web.cloud, &json!({})).adapter(Kind::Log).expect("logs are served");
+    let bare = kit::provider(&web.cloud, &json!({}))
+        .adapter(Kind::Log)
+        .expect("logs are served");
     bare.validate(&web.spec).expect("no machines have to be named");
     web.down().await;
 }

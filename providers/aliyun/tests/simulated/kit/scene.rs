@@ -89,7 +89,10 @@ impl Scene {
 
     async fn until(&mut self, goal: &Goal, end: &Step) -> Outcome {
         for _ in 0..30 {
-            let outcome = self.step(goal).await.unwrap_or_else(|error| panic!("until {end:?}: {error}"));
+            let outcome = self
+                .step(goal)
+                .await
+                .unwrap_or_else(|error| panic!("until {end:?}: {error}"));
             if outcome.step == *end {
                 return outcome;
             }

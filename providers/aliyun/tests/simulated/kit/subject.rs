@@ -179,7 +179,10 @@ impl Subject for Simulated {
             }
             return;
         }
-        assert!(self.cloud.destroy(self.thing(id.as_str()), id.as_str()), "{id} is there");
+        assert!(
+            self.cloud.destroy(self.thing(id.as_str()), id.as_str()),
+            "{id} is there"
+        );
     }
 
     async fn refuse_credentials(&self, refused: bool) {

@@ -127,9 +127,17 @@ pub(super) fn list(context: &Context<'_>) -> Answer {
 /// Replaces the security groups whose members are let in; none, if none is named.
 pub(super) fn let_in(context: &mut Context<'_>) -> Answer {
     let id = running(context)?;
-    let groups: Vec<_> = context.params.commas("SecurityGroupId").into_iter().map(str::to_owned).collect();
+    let groups: Vec<_> = context
+        .params
+        .commas("SecurityGroupId")
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     if groups.len() > 10 {
-        return bad("AssociatedEcsSecurityGroupIdQuotaExceed", "Security groups quota exceeded");
+        return bad(
+            "AssociatedEcsSecurityGroupIdQuotaExceed",
+            "Security groups quota exceeded",
+        );
     }
     let vpc = db(context)?.text("VpcId").to_owned();
     for group in &groups {
