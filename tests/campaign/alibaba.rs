@@ -372,7 +372,7 @@ impl Cloud for Alibaba {
     }
 
     fn longest_life(&self) -> u64 {
-        4_000
+        1_500
     }
 
     fn patience(&self) -> Duration {

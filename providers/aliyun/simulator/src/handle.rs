@@ -7,9 +7,6 @@ use std::{
     time::Duration,
 };
 
-use futures::future::BoxFuture;
-use mooring_provider::{Error, ErrorKind, Result};
-use mooring_provider_http::{self as http, Transport};
 use serde_json::Value as Json;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +15,6 @@ use crate::{
     ACCOUNT, Call, Denial, Fault, Kind, Options, Planned, Resource,
     core::{Cloud, Core},
     listen,
-    request::{Request, pairs},
     world::wall,
 };
 
@@ -45,7 +41,7 @@ impl Simulator {
         })
     }
 
-    /// One that nobody reaches over the network: clients of this process do by the handle, which is a [`Transport`].
+    /// One that nobody reaches over the network: clients of this process do by the handle, which is a [`Transport`](mooring_provider_http::Transport).
     /// It lives by tokio's clock, so that under a paused one nothing takes any time. Who waits meanwhile for something
     /// else than that clock, such as a socket, finds that hours have passed.
     ///
@@ -79,7 +75,7 @@ pub async fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> io::Resu
 /// A running cloud. What it answers here is the truth, whatever the API shows.
 pub struct Handle {
     address: SocketAddr,
-    cloud: Cloud,
+    pub(crate) cloud: Cloud,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
@@ -87,52 +83,6 @@ pub struct Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Handle({})", self.address)
-    }
-}
-
-impl Transport for Handle {
-    fn carry(&self, operation: &'static str, request: http::Request) -> BoxFuture<'_, Result<http::Answer>> {
-        let lost = move |what: &str| {
-            Err(Error::new(
-                ErrorKind::Unavailable,
-                operation,
-                format!("the cloud: {what}"),
-            ))
-        };
-        Box::pin(async move {
-            let http::Request {
-                method,
-                url,
-                headers,
-                body,
-            } = request;
-            let own = || match (url.host_str().unwrap_or_default(), url.port()) {
-                (name, Some(port)) => format!("{name}:{port}"),
-                (name, None) => name.to_owned(),
-            };
-            let host = headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
-            let host = host.map_or_else(own, str::to_owned);
-            let query = pairs(url.query().unwrap_or_default().as_bytes());
-            let request = Request::new(method.as_str(), url.path().to_owned(), query, headers, host, body);
-            let (reply, delay) = self.cloud.lock().answer(&request);
-            tokio::time::sleep(delay).await;
-            let Some(reply) = reply else {
-                return lost("the connection broke");
-            };
-            if reply.cut.is_some() {
-                return lost("the answer broke off");
-            }
-            let mut headers = http::header::HeaderMap::new();
-            for (name, value) in reply.headers {
-                let value = http::header::HeaderValue::from_str(&value);
-                headers.insert(name, value.expect("the cloud makes no other headers"));
-            }
-            Ok(http::Answer {
-                status: http::StatusCode::from_u16(reply.status).expect("the cloud has no other status"),
-                headers,
-                body: reply.body.into(),
-            })
-        })
     }
 }
 

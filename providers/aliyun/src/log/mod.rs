@@ -11,6 +11,7 @@ mod calls;
 mod collect;
 mod config;
 mod life;
+mod machines;
 mod observe;
 mod state;
 #[cfg(test)]
