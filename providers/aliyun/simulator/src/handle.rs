@@ -215,7 +215,7 @@ impl Handle {
 
     /// Destroys one of them with its data, at once; `false` when it is not there.
     pub fn destroy(&self, kind: Kind, id: &str) -> bool {
-        self.with(|core| core.world.remove(kind, id).is_some())
+        self.with(|core| core.destroy(kind, id))
     }
 
     /// Puts something into the cloud that no Action makes, such as a node or a pod's network interface.
