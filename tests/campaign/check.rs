@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use mooring::ledger::{Filter, Ledger, Standing};
-use mooring_provider::{Access, ClusterId, ExternalId, Identity, Kind, Phase};
-use mooring_provider_mock::{Cloud, Op};
+use mooring_provider::{Access, ClusterId, ExternalId, Identity, Kind};
 use secrecy::ExposeSecret;
 
 use crate::{
+    cloud::Cloud,
     front::{Front, Wish},
-    process::{CLUSTER, owner},
+    process::CLUSTER,
 };
 
 /// What the story knows beside: which rows were written, what was destroyed, what is a stranger's.
@@ -23,31 +23,33 @@ pub(crate) struct Expected {
 
 pub(crate) async fn quiet(
     front: &Front,
-    cloud: &Cloud,
+    cloud: &dyn Cloud,
     ledger: &dyn Ledger,
     expected: &Expected,
 ) -> Result<(), String> {
     let declared: Vec<_> = front.all().values().cloned().collect();
     for (id, before) in &expected.foreign {
-        let now = cloud.get(id).map(|resource| format!("{resource:?}"));
+        let now = cloud.look(id);
         if now.as_ref() != Some(before) {
             return Err(format!("promise 3: the stranger's {id} was touched: {now:?}"));
         }
     }
-    let standing = cloud.list();
-    for resource in standing.iter().filter(|resource| resource.owner().is_some()) {
-        let owner = resource.owner().expect("it was asked for");
+    let standing = cloud.owned();
+    for thing in standing.iter().filter(|thing| !thing.going) {
         let alive = declared
             .iter()
-            .any(|declared| declared.identity == owner.identity && !(declared.wish == Wish::Absent));
-        if owner.cluster.as_str() == CLUSTER && !alive {
-            return Err(format!("promise 1: {} ({}) is an orphan", resource.id, owner.key));
+            .any(|declared| declared.identity == thing.identity && declared.wish != Wish::Absent);
+        if !alive {
+            return Err(format!("promise 1: {} of {} is an orphan", thing.id, thing.identity));
         }
     }
     for declared in &declared {
-        let owned = cloud.owned(&owner(declared));
+        let owned: Vec<_> = standing
+            .iter()
+            .filter(|thing| thing.whole && thing.identity == declared.identity && !thing.going)
+            .collect();
         if owned.len() > 1 {
-            let ids: Vec<_> = owned.iter().map(|resource| resource.id.as_str()).collect();
+            let ids: Vec<_> = owned.iter().map(|thing| thing.id.as_str()).collect();
             return Err(format!("promise 2: {} has {}", declared.key, ids.join(" and ")));
         }
         match (declared.wish, owned.first()) {
@@ -61,16 +63,15 @@ pub(crate) async fn quiet(
                 }
             }
             (wish, None) => return Err(format!("{} is wanted {wish:?} and is not there", declared.key)),
-            (_, Some(resource)) => {
+            (_, Some(thing)) => {
                 if declared.kind.bears_data() && expected.destroyed.contains(&declared.identity) {
                     return Err(format!("promise 2: {} was lost and came back empty", declared.key));
                 }
-                let parked = matches!(cloud.phase(&resource.id), Some(Phase::Parked(_)));
-                if parked != (declared.wish == Wish::Parked) {
+                if thing.parked != (declared.wish == Wish::Parked) {
                     return Err(format!("{} is wanted {:?}", declared.key, declared.wish));
                 }
                 if declared.kind == Kind::Rds {
-                    let login = cloud.login(&resource.id, "shop", declared.password.expose_secret());
+                    let login = cloud.login(&thing.id, "shop", declared.password.expose_secret());
                     if login != (declared.wish == Wish::Present).then_some(Access::Owner) {
                         return Err(format!(
                             "{}: the login of a {:?} one is {login:?}",
@@ -101,15 +102,15 @@ pub(crate) async fn quiet(
 }
 
 /// Once a network's deletion was asked for, nothing in it may still be worked on.
-fn order(cloud: &Cloud) -> Result<(), String> {
+fn order(cloud: &dyn Cloud) -> Result<(), String> {
     let mut deleting = false;
-    for call in cloud.calls() {
-        match (call.kind, call.op) {
-            (Some(Kind::Vpc), Op::Create) => deleting = false,
-            (Some(Kind::Vpc), Op::Delete) => deleting = true,
-            (Some(Kind::Rds | Kind::Slb), Op::Create | Op::Delete) if deleting => {
+    for deed in cloud.deeds() {
+        match (deed.kind, deed.created) {
+            (Kind::Vpc, created) => deleting = !created,
+            (Kind::Rds | Kind::Slb, _) if deleting => {
                 return Err(format!(
-                    "promise 5: {call} came after the deletion of its network began"
+                    "promise 5: {} came after the deletion of its network began",
+                    deed.shown
                 ));
             }
             _ => {}

@@ -6,20 +6,29 @@
 //! once, the ledger or the cluster's own memory is lost; resources are destroyed behind our back and a stranger uses
 //! our names. Then all goes well for a while, and a checker looks at what there is.
 //!
-//! `MOORING_SEEDS` sets how many seeds are tried (10,000 by default), `MOORING_SEED` names one to be told in full.
+//! The same stories are told of Alibaba Cloud: the real adapters, whose signed requests go to the simulator in this
+//! process, where each request of a call may fail, be answered by half a body, or arrive when nobody waits any more.
+//!
+//! `MOORING_SEEDS` sets how many seeds are tried (10,000 by default), `MOORING_SEED` names one to be told in full;
+//! `MOORING_ALIBABA_SEEDS` (500) and `MOORING_ALIBABA_SEED` are those of Alibaba Cloud.
 
+mod alibaba;
 mod broken;
 mod check;
+mod cloud;
 mod front;
+mod mock;
 mod process;
 mod story;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     thread,
+    time::Instant,
 };
 
 use broken::Broken;
+use story::Where;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -31,11 +40,21 @@ fn number(variable: &str) -> Option<u64> {
 
 #[test]
 fn every_promise_is_kept_for_every_seed() {
-    if let Some(seed) = number("MOORING_SEED") {
-        story::tell(seed, Broken::Nothing, true).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+    campaign(Where::Mock, "MOORING_SEED", 10_000);
+}
+
+#[test]
+fn every_promise_is_kept_on_alibaba_cloud() {
+    campaign(Where::Alibaba, "MOORING_ALIBABA_SEED", 500);
+}
+
+/// Tells as many seeds as the variable in the plural says, or the one that it says in the singular, in full.
+fn campaign(place: Where, variable: &str, usual: u64) {
+    if let Some(seed) = number(variable) {
+        story::tell(place, seed, Broken::Nothing, true).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
         return;
     }
-    let seeds = number("MOORING_SEEDS").unwrap_or(10_000);
+    let (seeds, since) = (number(&format!("{variable}S")).unwrap_or(usual), Instant::now());
     let next = AtomicU64::new(0);
     let (stories, failures) = thread::scope(|scope| {
         let threads: Vec<_> = (0..thread::available_parallelism().map_or(2, usize::from))
@@ -47,9 +66,9 @@ fn every_promise_is_kept_for_every_seed() {
                         if seed >= seeds || failures.len() > 20 {
                             return (sum, failures);
                         }
-                        match story::tell(seed, Broken::Nothing, false) {
+                        match story::tell(place, seed, Broken::Nothing, false) {
                             Ok(tally) => sum = sum + tally,
-                            Err(broken) => failures.push(format!("MOORING_SEED={seed}: {broken}")),
+                            Err(broken) => failures.push(format!("{variable}={seed}: {broken}")),
                         }
                     }
                 })
@@ -63,7 +82,7 @@ fn every_promise_is_kept_for_every_seed() {
         }
         all
     });
-    println!("{seeds} seeds: {stories:?}");
+    println!("{place:?}: {seeds} seeds in {:?}: {stories:?}", since.elapsed());
     assert!(
         failures.is_empty(),
         "{} promises broken:\n{}",
@@ -79,10 +98,29 @@ fn every_promise_is_kept_for_every_seed() {
 
 /// The checker can fail: with one safeguard taken out, some story ends badly.
 fn is_caught(broken: Broken, sign: &str) {
+    is_caught_on(Where::Mock, broken, sign);
+}
+
+fn is_caught_on(place: Where, broken: Broken, sign: &str) {
     let seeds = 400;
-    let caught = (0..seeds).find_map(|seed| story::tell(seed, broken, false).err());
+    let caught = (0..seeds).find_map(|seed| story::tell(place, seed, broken, false).err());
     let told = caught.unwrap_or_else(|| panic!("{broken:?} was not noticed within {seeds} seeds"));
     assert!(told.contains(sign), "{broken:?} was noticed as: {told}");
+}
+
+#[test]
+fn without_the_order_it_is_caught_on_alibaba_cloud() {
+    is_caught_on(Where::Alibaba, Broken::Order, "promise");
+}
+
+#[test]
+fn without_the_token_it_is_caught_on_alibaba_cloud() {
+    is_caught_on(Where::Alibaba, Broken::Token, "promise 2");
+}
+
+#[test]
+fn without_the_owner_tags_it_is_caught_on_alibaba_cloud() {
+    is_caught_on(Where::Alibaba, Broken::Owner, "promise 3");
 }
 
 #[test]

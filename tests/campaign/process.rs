@@ -21,6 +21,7 @@ use mooring_provider::{
 
 use crate::{
     broken::Broken,
+    cloud::Cloud,
     front::{Declared, Front, NoStatus, Status, Wish},
 };
 
@@ -34,6 +35,7 @@ pub(crate) struct Start {
     pub(crate) clock: TokioClock,
     pub(crate) registration: Registration,
     pub(crate) broken: Broken,
+    pub(crate) cloud: Arc<dyn Cloud>,
 }
 
 /// Runs until every resource is settled, which is told by `true`, or the time is over.
@@ -133,7 +135,7 @@ fn want(start: &Start, declared: &Declared) -> Option<Want> {
     let inside = |kind: Kind| matches!(kind, Kind::Rds | Kind::Slb);
     match declared.wish {
         Wish::Present => Some(Want::Present {
-            spec: spec(declared, of(Kind::Vpc), of(Kind::Rds))?,
+            spec: spec(&*start.cloud, declared, of(Kind::Vpc), of(Kind::Rds))?,
             accounts: match declared.kind {
                 Kind::Rds => vec![Account {
                     name: "shop".into(),
@@ -165,7 +167,12 @@ fn want(start: &Start, declared: &Declared) -> Option<Want> {
     }
 }
 
-fn spec(declared: &Declared, vpc: Option<&Declared>, rds: Option<&Declared>) -> Option<serde_json::Value> {
+fn spec(
+    cloud: &dyn Cloud,
+    declared: &Declared,
+    vpc: Option<&Declared>,
+    rds: Option<&Declared>,
+) -> Option<serde_json::Value> {
     let network = || {
         let outputs = &vpc.filter(|vpc| vpc.ready)?.outputs;
         let subnets = outputs.get("subnet-ids")?.split(',').map(|id| Subnet {
@@ -249,7 +256,9 @@ fn spec(declared: &Declared, vpc: Option<&Declared>, rds: Option<&Declared>) -> 
         }
         _ => unreachable!("the story declares five kinds"),
     };
-    Some(spec.expect("a spec is JSON"))
+    let mut spec = spec.expect("a spec is JSON");
+    cloud.localize(declared.kind, &mut spec);
+    Some(spec)
 }
 
 /// Ends another future after it was polled so many times: the process is killed at some await.

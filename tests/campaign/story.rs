@@ -8,19 +8,28 @@ use mooring::{
     ledger::{InMemory, Ledger, Memory},
 };
 use mooring_provider::{
-    Bytes, Credentials, ExternalId, Identity, Key, Kind, Owner, Provider, Registration, Result as ProviderResult, Span,
+    Credentials, ExternalId, Identity, Key, Kind, Owner, Provider, Registration, Result as ProviderResult,
     external_name,
 };
-use mooring_provider_mock::{Call, Cloud, Fault, MockConfig};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
 
 use crate::{
+    alibaba::Alibaba,
     broken::{Broken, BrokenProvider, Forgetful},
     check::{self, Expected},
+    cloud::Cloud,
     front::{Declared, Front, Wish},
+    mock::Mock,
     process::{self, Killed, Start, owner},
 };
+
+/// The cloud that a campaign is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Where {
+    Mock,
+    Alibaba,
+}
 
 /// How much went wrong in the stories, so that a campaign of fair weather does not pass for one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,7 +57,7 @@ impl Add for Tally {
 
 /// What the story of this thread is about, for the provider that is connected by a plain function.
 struct Now {
-    cloud: Cloud,
+    cloud: Arc<dyn Cloud>,
     broken: Broken,
     random: StdRng,
     taken: BTreeMap<ExternalId, Owner>,
@@ -69,7 +78,7 @@ fn with<T>(run: impl FnOnce(&mut Now) -> T) -> T {
 /// The thing of this name, whoever's it is; from now on it passes for the owner's.
 pub(crate) fn taken(name: &str, owner: &Owner) -> Option<ExternalId> {
     with(|now| {
-        let id = now.cloud.list().into_iter().find(|resource| resource.name == name)?.id;
+        let id = now.cloud.named(name)?;
         now.taken.insert(id.clone(), owner.clone());
         Some(id)
     })
@@ -113,18 +122,18 @@ fn connect(_: &serde_json::Value, _: Credentials) -> ProviderResult<Arc<dyn Prov
 }
 
 /// Tells the story of a seed; what was broken is the error.
-pub(crate) fn tell(seed: u64, broken: Broken, aloud: bool) -> Result<Tally, String> {
+pub(crate) fn tell(place: Where, seed: u64, broken: Broken, aloud: bool) -> Result<Tally, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime");
-    runtime.block_on(Story::begin(seed, broken, aloud).told())
+    runtime.block_on(async { Story::begin(place, seed, broken, aloud).told().await })
 }
 
 struct Story {
     random: StdRng,
-    cloud: Cloud,
+    cloud: Arc<dyn Cloud>,
     ledger: InMemory,
     front: Front,
     clock: TokioClock,
@@ -134,21 +143,13 @@ struct Story {
     aloud: bool,
 }
 
-const PATIENCE: Duration = Duration::from_secs(600);
-
 impl Story {
-    fn begin(seed: u64, broken: Broken, aloud: bool) -> Self {
+    fn begin(place: Where, seed: u64, broken: Broken, aloud: bool) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let millis = |random: &mut StdRng, most: u64| Span::new(Duration::from_millis(random.random_range(0..=most)));
-        let config = MockConfig {
-            account: format!("seed-{seed}"),
-            latency: millis(&mut random, 200),
-            provisioning: millis(&mut random, 4_000),
-            invisible_for: millis(&mut random, 3_000),
-            seed,
-            ..MockConfig::default()
+        let cloud: Arc<dyn Cloud> = match place {
+            Where::Mock => Arc::new(Mock::new(seed, &mut random)),
+            Where::Alibaba => Arc::new(Alibaba::new(seed, &mut random)),
         };
-        let cloud = Cloud::detached(config).expect("the configuration is good");
         NOW.set(Some(Now {
             cloud: cloud.clone(),
             broken,
@@ -191,13 +192,9 @@ impl Story {
         }
         self.stormy().await;
         self.calm("gone").await?;
-        if let Some(left) = self
-            .cloud
-            .list()
-            .into_iter()
-            .find(|resource| resource.owner().is_some())
-        {
-            return Err(format!("promise 1: {} is left in the end", left.id));
+        let left = self.cloud.owned().into_iter().map(|thing| thing.id.to_string());
+        if let Some(left) = left.chain(self.cloud.leftovers()).next() {
+            return Err(format!("promise 1: {left} is left in the end"));
         }
         self.tally.creates = self.cloud.created();
         Ok(self.tally)
@@ -235,10 +232,10 @@ impl Story {
     /// Somebody else has things with our names.
     fn strangers(&mut self) {
         for declared in self.front.all().values() {
-            if self.random.random_bool(0.3) && declared.kind != Kind::Log && declared.kind != Kind::Monitor {
-                let settings = foreign(declared.kind);
-                let id = self.cloud.add_foreign(&external_name(&owner(declared)), settings);
-                let before = format!("{:?}", self.cloud.get(&id).expect("it was just made"));
+            if self.random.random_bool(0.3)
+                && let Some(id) = self.cloud.add_foreign(declared.kind, &external_name(&owner(declared)))
+            {
+                let before = self.cloud.look(&id).expect("it was just made");
                 self.expected.foreign.push((id, before));
             }
         }
@@ -247,29 +244,21 @@ impl Story {
     /// Some lives of the process in which anything may go wrong.
     async fn stormy(&mut self) {
         let (rate, faults) = (self.random.random_range(0.0..0.4), self.random.random::<u64>());
-        let deadline = self.cloud.config().latency.get() * 4 + Duration::from_millis(200);
-        self.cloud.plan_faults(move |call: &Call| {
-            let mut random = StdRng::seed_from_u64(faults ^ call.n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            random.random_bool(rate).then(|| match random.random_range(0..4) {
-                0 => Fault::Before,
-                1 => Fault::After,
-                2 => Fault::Throttled(Duration::from_millis(random.random_range(100..5_000))),
-                _ => Fault::Late(deadline.mul_f64(random.random_range(0.0..0.9))),
-            })
-        });
+        let longest = self.cloud.longest_life();
+        self.cloud.storm(rate, faults);
         let lag = self.random.random_range(0.0..0.5);
         with(|now| now.lag = lag);
         for _ in 0..self.random.random_range(1..5) {
             self.forget().await;
-            let polls = self.random.random_range(1..400);
+            let polls = self.random.random_range(1..longest);
             let life = Killed {
-                life: Box::pin(process::run(self.start(), PATIENCE)),
+                life: Box::pin(process::run(self.start(), self.cloud.patience())),
                 polls,
             };
             let killed = if self.random.random_bool(0.25) {
                 let other = Killed {
-                    life: Box::pin(process::run(self.start(), PATIENCE)),
-                    polls: self.random.random_range(1..400),
+                    life: Box::pin(process::run(self.start(), self.cloud.patience())),
+                    polls: self.random.random_range(1..longest),
                 };
                 let (one, two) = tokio::join!(life, other);
                 u64::from(one.is_none()) + u64::from(two.is_none())
@@ -280,8 +269,8 @@ impl Story {
             let idle = Duration::from_millis(self.random.random_range(0..3_000));
             tokio::time::sleep(idle).await;
         }
-        self.tally.faults += self.cloud.counters().throttled;
-        self.cloud.clear_faults();
+        self.tally.faults = self.cloud.faults();
+        self.cloud.calm();
         with(|now| now.lag = 0.0);
     }
 
@@ -333,12 +322,13 @@ impl Story {
             clock: self.clock,
             registration: Registration { name: "mock", connect },
             broken: self.broken,
+            cloud: Arc::clone(&self.cloud),
         }
     }
 
     /// All goes well for a while; then it must be as wanted.
     async fn calm(&mut self, chapter: &str) -> Result<(), String> {
-        let settled = process::run(self.start(), PATIENCE).await;
+        let settled = process::run(self.start(), self.cloud.patience()).await;
         tokio::time::sleep(self.cloud.unrest() + Duration::from_millis(1)).await;
         if self.aloud {
             println!("-- {chapter} at {}", process::now(self.clock));
@@ -350,17 +340,13 @@ impl Story {
                 );
                 declared.told.iter().for_each(|told| println!("     {told}"));
             }
+            self.cloud.story().iter().for_each(|call| println!("  {call}"));
             self.cloud
-                .calls()
+                .owned()
                 .iter()
-                .filter(|call| call.op.writes())
-                .for_each(|call| println!("  {call}"));
-            self.cloud
-                .list()
-                .iter()
-                .for_each(|there| println!("  there is {} {:?}", there.id, there.tags));
+                .for_each(|there| println!("  there is {there:?}"));
         }
-        let checked = check::quiet(&self.front, &self.cloud, &self.ledger, &self.expected).await;
+        let checked = check::quiet(&self.front, &*self.cloud, &self.ledger, &self.expected).await;
         checked.map_err(|broken| format!("{chapter}: {broken}"))?;
         if settled {
             return Ok(());
@@ -378,7 +364,8 @@ impl Story {
             })
             .collect();
         Err(format!(
-            "{chapter}: not settled in {PATIENCE:?}: {}",
+            "{chapter}: not settled in {:?}: {}",
+            self.cloud.patience(),
             unsettled.join("; ")
         ))
     }
@@ -393,7 +380,7 @@ impl Story {
                 self.expected.rows = Some((id.clone(), "a row".into()));
             }
             if self.random.random_bool(0.15) && matches!(declared.kind, Kind::Rds | Kind::Log | Kind::Monitor) {
-                self.cloud.destroy(&id);
+                self.cloud.destroy(declared.kind, &id);
                 self.expected.destroyed.insert(declared.identity.clone());
                 self.tally.destroyed += 1;
             } else if self.random.random_bool(0.3) {
@@ -443,42 +430,5 @@ impl Story {
                 _ => {}
             }
         }
-    }
-}
-
-fn foreign(kind: Kind) -> mooring_provider_mock::Settings {
-    use mooring_provider::spec::{Common, Egress, Engine, Network, Rds, Scheme, Slb, Tls, Vpc};
-    use mooring_provider_mock::Settings;
-    match kind {
-        Kind::Vpc => Settings::Vpc(Vpc {
-            cidr: Some("192.168.0.0/16".into()),
-            egress: Egress::None,
-            zones: Vec::new(),
-            shared: None,
-            common: Common::default(),
-        }),
-        Kind::Slb => Settings::Slb(Slb {
-            scheme: Scheme::Internal,
-            listeners: Vec::new(),
-            allow_from: Vec::new(),
-            backends: None,
-            network: Network::default(),
-            common: Common::default(),
-        }),
-        _ => Settings::Rds(Rds {
-            engine: Engine::Mysql,
-            version: None,
-            class: "mock.large".into(),
-            storage: Bytes::gib(500),
-            high_availability: true,
-            database: "theirs".into(),
-            tls: Tls::Preferred,
-            backup_retention: None,
-            deletion_protection: false,
-            clients: Vec::new(),
-            client_security_group: None,
-            network: Network::default(),
-            common: Common::default(),
-        }),
     }
 }

@@ -30,7 +30,7 @@ pub use errors::{is_duplicate, is_not_found};
 pub use log::LogConfig;
 pub use params::Params;
 pub use product::Product;
-pub use provider::{register, register_apsara};
+pub use provider::{connect_over, register, register_apsara};
 pub use rds::{KeepBackups, Period, RdsConfig, Subscription};
 pub use slb::SlbConfig;
 pub use wire::Flavour;

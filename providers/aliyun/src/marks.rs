@@ -108,7 +108,7 @@ pub(crate) fn check(operation: &'static str, common: &Common) -> Result<()> {
             );
         }
     }
-    let most = MOST_TAGS - 7;
+    let most = MOST_TAGS - 8;
     if common.tags.len() > most {
         let message = format!(
             "tags: there are {}; a resource takes {most} beside our own",

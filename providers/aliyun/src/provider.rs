@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use mooring_provider::{Credentials, DynAdapter, Kind, Provider, ProviderInfo, Registration, Result};
+use mooring_provider_http::Client;
+use serde_json::Value as Json;
 
 use crate::{
     api::Api,
@@ -14,13 +16,17 @@ use crate::{
     rds::{Rds, RdsConfig},
     slb::{Slb, SlbConfig},
     vpc::Vpc,
+    wire::Flavour,
 };
 
 /// Makes the public cloud known as `aliyun`.
 pub fn register() -> Registration {
     Registration {
         name: "aliyun",
-        connect: |config, credentials| aliyun(&AliyunConfig::read(config)?, &credentials),
+        connect: |config, credentials| {
+            let config = AliyunConfig::read(config)?;
+            Ok(aliyun(&config, Api::public(&config, &credentials)?))
+        },
     }
 }
 
@@ -28,18 +34,38 @@ pub fn register() -> Registration {
 pub fn register_apsara() -> Registration {
     Registration {
         name: "apsara",
-        connect: |config, credentials| apsara(&ApsaraConfig::read(config)?, &credentials),
+        connect: |config, credentials| {
+            let config = ApsaraConfig::read(config)?;
+            Ok(apsara(&config, Api::apsara(&config, &credentials)?))
+        },
     }
 }
 
-fn aliyun(config: &AliyunConfig, credentials: &Credentials) -> Result<Arc<dyn Provider>> {
-    let api = Api::public(config, credentials)?;
-    Ok(Arc::new(Account::new(api, &config.rds, &config.slb, &config.log)))
+/// Connects to an account by a client of the caller's, such as one over a server in the same process.
+pub fn connect_over(
+    client: Client,
+    flavour: Flavour,
+    config: &Json,
+    credentials: &Credentials,
+) -> Result<Arc<dyn Provider>> {
+    match flavour {
+        Flavour::Public => {
+            let config = AliyunConfig::read(config)?;
+            Ok(aliyun(&config, Api::public_over(client, &config, credentials)?))
+        }
+        Flavour::Apsara => {
+            let config = ApsaraConfig::read(config)?;
+            Ok(apsara(&config, Api::apsara_over(client, &config, credentials)?))
+        }
+    }
 }
 
-fn apsara(config: &ApsaraConfig, credentials: &Credentials) -> Result<Arc<dyn Provider>> {
-    let api = Api::apsara(config, credentials)?;
-    Ok(Arc::new(Account::new(api, &config.rds, &config.slb, &config.log)))
+fn aliyun(config: &AliyunConfig, api: Api) -> Arc<dyn Provider> {
+    Arc::new(Account::new(api, &config.rds, &config.slb, &config.log))
+}
+
+fn apsara(config: &ApsaraConfig, api: Api) -> Arc<dyn Provider> {
+    Arc::new(Account::new(api, &config.rds, &config.slb, &config.log))
 }
 
 /// The adapters of one account in one region.

@@ -1,6 +1,9 @@
 //! One request and its answer, bounded.
 
+use std::{fmt::Debug, sync::Arc};
+
 use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
 use mooring_provider::{Error, ErrorKind, Result};
 use reqwest::{
     Method, StatusCode,
@@ -102,10 +105,31 @@ impl Answer {
     }
 }
 
+/// What carries a request to its server and the answer back.
+///
+/// It is the network, but for tests that have the server in their own process: without sockets a paused clock of
+/// tokio leaps over every wait, and the same seed always tells the same story.
+pub trait Transport: Debug + Send + Sync {
+    /// Carries a request, once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when there is no whole answer. Whatever the status of an answer is, it is answered.
+    fn carry(&self, operation: &'static str, request: Request) -> BoxFuture<'_, Result<Answer>>;
+}
+
 /// An HTTP client that verifies certificates, follows no redirect, and reads no more than it must.
 #[derive(Debug, Clone)]
 pub struct Client {
-    inner: reqwest::Client,
+    inner: Arc<dyn Transport>,
+}
+
+#[derive(Debug)]
+struct Network(reqwest::Client);
+
+impl Transport for Network {
+    fn carry(&self, operation: &'static str, request: Request) -> BoxFuture<'_, Result<Answer>> {
+        Box::pin(self.send(operation, request))
+    }
 }
 
 impl Client {
@@ -139,7 +163,12 @@ impl Client {
         let inner = builder
             .build()
             .map_err(|error| invalid("the HTTP client cannot be made".into()).with_source(error.without_url()))?;
-        Ok(Self { inner })
+        Ok(Self::over(Arc::new(Network(inner))))
+    }
+
+    /// A client over another transport than the network.
+    pub fn over(transport: Arc<dyn Transport>) -> Self {
+        Self { inner: transport }
     }
 
     /// Sends a request, once.
@@ -147,12 +176,18 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Unavailable`] when there is no whole answer. Whatever the status of an answer is, it is answered.
     pub async fn send(&self, operation: &'static str, request: Request) -> Result<Answer> {
+        self.inner.carry(operation, request).await
+    }
+}
+
+impl Network {
+    async fn send(&self, operation: &'static str, request: Request) -> Result<Answer> {
         let place = place(&request.url);
         let lost = |what: &str, error: reqwest::Error| {
             Error::new(ErrorKind::Unavailable, operation, format!("{place}: {what}")).with_source(error.without_url())
         };
         let mut response = self
-            .inner
+            .0
             .request(request.method, request.url)
             .headers(request.headers)
             .body(request.body)

@@ -14,7 +14,7 @@ mod redact;
 mod retry;
 
 pub use cached::Cached;
-pub use client::{Answer, Client, Request};
+pub use client::{Answer, Client, Request, Transport};
 pub use config::HttpConfig;
 pub use redact::Redactor;
 pub use reqwest::{Method, StatusCode, header};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    Call, Denial, Fault, Options, Scheme,
+    Call, Denial, Fault, Kind, Options, Resource, Scheme,
     auth::{self, Caller},
     call::{Calls, starred},
     context::Context,
@@ -19,7 +19,7 @@ use crate::{
     products,
     refusal::{Answer, Refusal, bad},
     request::{Request, Target},
-    world::{World, wall},
+    world::{World, millis, wall},
 };
 
 /// The whole cloud.
@@ -204,6 +204,21 @@ impl Core {
         let reply = products::dispatch(&mut context);
         self.save();
         reply
+    }
+
+    /// Destroys a thing with its data, at once; the interfaces that the service had for it go as they do after a
+    /// deletion.
+    pub(crate) fn destroy(&mut self, kind: Kind, id: &str) -> bool {
+        let until = self.world.now() + millis(self.options.lingering);
+        let of = |is: &&Resource| is.name == id && is.attr("ServiceManaged") == true;
+        let interfaces = self.world.of(Kind::NetworkInterface).filter(of);
+        let interfaces: Vec<_> = interfaces.map(|interface| interface.id.clone()).collect();
+        for interface in interfaces {
+            if let Some(interface) = self.world.edit(Kind::NetworkInterface, &interface) {
+                interface.gone_at = Some(until);
+            }
+        }
+        self.world.remove(kind, id).is_some()
     }
 
     fn throttle(&mut self, caller: &Caller, target: &Target) -> Answer<()> {

@@ -1,6 +1,11 @@
 //! A running cloud, and what a test may do behind the back of those who use it.
 
-use std::{collections::BTreeMap, fmt, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use serde_json::Value as Json;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -10,6 +15,7 @@ use crate::{
     ACCOUNT, Call, Denial, Fault, Kind, Options, Planned, Resource,
     core::{Cloud, Core},
     listen,
+    world::wall,
 };
 
 /// A simulated Alibaba Cloud.
@@ -31,7 +37,25 @@ impl Simulator {
             address,
             cloud,
             stop,
-            task,
+            task: Some(task),
+        })
+    }
+
+    /// One that nobody reaches over the network: clients of this process do by the handle, which is a [`Transport`](mooring_provider_http::Transport).
+    /// It lives by tokio's clock, so that under a paused one nothing takes any time. Who waits meanwhile for something
+    /// else than that clock, such as a socket, finds that hours have passed.
+    ///
+    /// # Errors
+    /// When the state file cannot be read.
+    pub fn within(options: Options) -> io::Result<Handle> {
+        let cloud = Cloud::new(options)?;
+        cloud.lock().world.tokio = Some((tokio::time::Instant::now(), wall()));
+        Ok(Handle {
+            // That of a port where nothing listens: a client that goes over the network does not get far.
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
+            cloud,
+            stop: CancellationToken::new(),
+            task: None,
         })
     }
 }
@@ -51,9 +75,9 @@ pub async fn serve(options: Options, ready: impl FnOnce(SocketAddr)) -> io::Resu
 /// A running cloud. What it answers here is the truth, whatever the API shows.
 pub struct Handle {
     address: SocketAddr,
-    cloud: Cloud,
+    pub(crate) cloud: Cloud,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
 }
 
 impl fmt::Debug for Handle {
@@ -69,7 +93,7 @@ impl Drop for Handle {
 }
 
 impl Handle {
-    /// Where it listens.
+    /// Where it listens, if it does.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -82,7 +106,9 @@ impl Handle {
     /// Stops it and awaits its end.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        let _ = (&mut self.task).await;
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
     }
 
     fn with<T>(&self, run: impl FnOnce(&mut Core) -> T) -> T {
@@ -189,7 +215,7 @@ impl Handle {
 
     /// Destroys one of them with its data, at once; `false` when it is not there.
     pub fn destroy(&self, kind: Kind, id: &str) -> bool {
-        self.with(|core| core.world.remove(kind, id).is_some())
+        self.with(|core| core.destroy(kind, id))
     }
 
     /// Puts something into the cloud that no Action makes, such as a node or a pod's network interface.

@@ -13,7 +13,8 @@
 //! What it deliberately does not do: other regions, prices by size, orders, permissions finer than refusing a key,
 //! traffic through balancers, alarms that ring.
 //!
-//! Tests in the same process use a [`Handle`]; those in others the control endpoint, `/-/…`. It asks for no
+//! Tests in the same process use a [`Handle`], with a socket or without one ([`Simulator::within`]); those in others the
+//! control endpoint, `/-/…`. It asks for no
 //! credentials, so the port belongs on loopback.
 //!
 //! | | |
@@ -49,6 +50,7 @@ mod refusal;
 mod remote;
 mod request;
 mod resource;
+mod within;
 mod world;
 
 pub use auth::{Denial, Scheme};

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     core::{Cloud, Parts},
     remote,
-    request::Request,
+    request::{Request, pairs},
 };
 
 /// No request of the APIs that are served here is larger.
@@ -61,17 +61,10 @@ async fn answer(cloud: Cloud, request: hyper::Request<Incoming>) -> io::Result<R
         Err(error) => return Err(io::Error::other(error)),
     };
     let path = head.uri.path().to_owned();
-    let query = head.uri.query().unwrap_or_default().as_bytes();
-    let pairs = |bytes: &[u8]| url::form_urlencoded::parse(bytes).into_owned().collect();
-    let query: Vec<(String, String)> = pairs(query);
+    let query = pairs(head.uri.query().unwrap_or_default().as_bytes());
     if path.starts_with("/-/") {
         return respond(remote::answer(&cloud, head.method.as_str(), &path, &query, &body));
     }
-    let content_type = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let is_form = content_type.is_some_and(|is| is.starts_with("application/x-www-form-urlencoded"));
     let host = head
         .headers
         .get(header::HOST)
@@ -80,15 +73,7 @@ async fn answer(cloud: Cloud, request: hyper::Request<Incoming>) -> io::Result<R
     let host = host
         .or_else(|| head.uri.authority().map(ToString::to_string))
         .unwrap_or_default();
-    let request = Request {
-        method: head.method.as_str().to_owned(),
-        path,
-        query,
-        form: if is_form { pairs(&body) } else { Vec::new() },
-        headers: head.headers,
-        host,
-        body,
-    };
+    let request = Request::new(head.method.as_str(), path, query, head.headers, host, body);
     let (reply, delay) = cloud.lock().answer(&request);
     tokio::time::sleep(delay).await;
     reply.map_or_else(|| Err(io::Error::other("the connection breaks on purpose")), respond)

@@ -126,9 +126,9 @@ fn carry_out(core: &mut Core, method: &str, name: &str, since: u64, body: &[u8])
         ("GET", "resources") => return Ok(core.everything()),
         ("POST", "destroy") => {
             let One { kind, id, .. } = read(body)?;
-            core.world
-                .remove(kind, &id)
-                .ok_or_else(|| format!("there is no {kind:?} {id}"))?;
+            if !core.destroy(kind, &id) {
+                return Err(format!("there is no {kind:?} {id}"));
+            }
         }
         ("POST", "act") => {
             let Act {

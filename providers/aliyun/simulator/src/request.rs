@@ -1,7 +1,7 @@
 //! A request as it came over the wire, and which product's Action it means.
 
 use bytes::Bytes;
-use hyper::HeaderMap;
+use hyper::{HeaderMap, header};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value as Json};
 
@@ -37,7 +37,33 @@ pub(crate) struct Target {
     pub(crate) project: Option<String>,
 }
 
+/// The pairs of a query or a form.
+pub(crate) fn pairs(bytes: &[u8]) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(bytes).into_owned().collect()
+}
+
 impl Request {
+    pub(crate) fn new(
+        method: &str,
+        path: String,
+        query: Vec<(String, String)>,
+        headers: HeaderMap,
+        host: String,
+        body: Bytes,
+    ) -> Self {
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_form = kind.is_some_and(|is| is.starts_with("application/x-www-form-urlencoded"));
+        Self {
+            form: if is_form { pairs(&body) } else { Vec::new() },
+            method: method.to_owned(),
+            path,
+            query,
+            headers,
+            host,
+            body,
+        }
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }

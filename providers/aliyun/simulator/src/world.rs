@@ -1,7 +1,7 @@
 //! Everything there is, and the clock it lives by.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -44,10 +44,13 @@ pub(crate) struct World {
     pub(crate) tokens: BTreeMap<String, Token>,
     pub(crate) sessions: BTreeMap<String, Session>,
     #[serde(skip)]
-    nonces: BTreeMap<(String, String), i64>,
+    nonces: Nonces,
     /// When the clock stands still, what the real one said then.
     #[serde(skip)]
     pub(crate) frozen: Option<i64>,
+    /// When it lives by tokio's clock, since when, and what the real one said then.
+    #[serde(skip)]
+    pub(crate) tokio: Option<(tokio::time::Instant, i64)>,
     /// Something has changed since the last save.
     #[serde(skip)]
     dirty: bool,
@@ -103,7 +106,8 @@ impl World {
     }
 
     pub(crate) fn now(&self) -> i64 {
-        self.frozen.unwrap_or_else(wall) + self.advanced
+        let ticking = self.tokio.map(|(since, then)| then + millis(since.elapsed()));
+        ticking.or(self.frozen).unwrap_or_else(wall) + self.advanced
     }
 
     pub(crate) fn advance(&mut self, time: Duration) {
@@ -183,13 +187,10 @@ impl World {
         self.resources.remove(&(kind, id.to_owned()))
     }
 
-    /// Whether a key uses a nonce for the first time. Those that are too old to be sent again are forgotten.
+    /// Whether a key uses a nonce for the first time, of those that are young enough to be sent again.
     pub(crate) fn first_use(&mut self, key: &str, nonce: &str, memory: i64) -> bool {
-        let now = wall();
-        if self.nonces.len() > 10_000 {
-            self.nonces.retain(|_, at| now - *at < memory);
-        }
-        self.nonces.insert((key.to_owned(), nonce.to_owned()), now).is_none()
+        self.nonces
+            .first_use((key.to_owned(), nonce.to_owned()), wall(), memory)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -215,6 +216,25 @@ impl World {
     }
 }
 
+/// The nonces of keys. Each is kept for at least as long as it could be sent again, and at most twice as long, without
+/// ever being looked through.
+#[derive(Debug, Default)]
+struct Nonces {
+    new: HashSet<(String, String)>,
+    old: HashSet<(String, String)>,
+    since: i64,
+}
+
+impl Nonces {
+    fn first_use(&mut self, nonce: (String, String), now: i64, memory: i64) -> bool {
+        if now - self.since >= memory {
+            self.old = std::mem::take(&mut self.new);
+            self.since = now;
+        }
+        !self.old.contains(&nonce) && self.new.insert(nonce)
+    }
+}
+
 /// Resources know their own keys.
 mod as_list {
     use std::collections::BTreeMap;
@@ -232,5 +252,24 @@ mod as_list {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Table, D::Error> {
         let all = Vec::<Resource>::deserialize(from)?;
         Ok(all.into_iter().map(|is| ((is.kind, is.id.clone()), is)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_known_for_as_long_as_it_could_be_sent_again() {
+        let (mut nonces, nonce) = (Nonces::default(), |text: &str| ("key".to_owned(), text.to_owned()));
+        assert!(nonces.first_use(nonce("a"), 1_000, 900));
+        assert!(!nonces.first_use(nonce("a"), 1_001, 900));
+        assert!(nonces.first_use(nonce("b"), 1_899, 900));
+        assert!(nonces.first_use(nonce("c"), 1_900, 900));
+        assert!(!nonces.first_use(nonce("b"), 2_798, 900));
+        assert!(
+            nonces.first_use(nonce("a"), 3_700, 900),
+            "one that is too old is forgotten"
+        );
     }
 }

@@ -6,6 +6,7 @@ mod scope;
 use std::sync::Arc;
 
 use mooring_provider::{Credentials, Error, ErrorKind, ProviderInfo, Result};
+use mooring_provider_http::Client;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value as Json;
 use tokio::sync::OnceCell;
@@ -39,23 +40,33 @@ struct Inner {
 impl Api {
     /// The public cloud.
     pub fn public(config: &AliyunConfig, credentials: &Credentials) -> Result<Self> {
+        Self::public_over(Client::new(&config.http)?, config, credentials)
+    }
+
+    /// The public cloud, by a client of the caller's.
+    pub fn public_over(client: Client, config: &AliyunConfig, credentials: &Credentials) -> Result<Self> {
         let (source, mut roles) = match Source::of_secret(credentials)? {
             Some(source) => (source, Vec::new()),
             None => Source::without_secret(config)?,
         };
         roles.extend(config.assume_role.clone());
-        let wire = Wire::new(Flavour::Public, &config.region, Endpoints::public(config), &config.http)?;
+        let wire = Wire::new(Flavour::Public, &config.region, Endpoints::public(config), client);
         Ok(Self::new(wire, Keyring::new(source, roles), None))
     }
 
     /// An Apsara Stack.
     pub fn apsara(config: &ApsaraConfig, credentials: &Credentials) -> Result<Self> {
+        Self::apsara_over(Client::new(&config.http)?, config, credentials)
+    }
+
+    /// An Apsara Stack, by a client of the caller's.
+    pub fn apsara_over(client: Client, config: &ApsaraConfig, credentials: &Credentials) -> Result<Self> {
         let source = Source::of_secret(credentials)?.ok_or_else(|| {
             let message = "no credentials: spec.apsara needs a Secret with accessKeyId and accessKeySecret";
             Error::new(ErrorKind::Unauthenticated, "apsara.credentials", message)
         })?;
         let roles = config.assume_role.clone().into_iter().collect();
-        let wire = Wire::new(Flavour::Apsara, &config.region, Endpoints::apsara(config), &config.http)?;
+        let wire = Wire::new(Flavour::Apsara, &config.region, Endpoints::apsara(config), client);
         Ok(Self::new(wire, Keyring::new(source, roles), Some(config.clone())))
     }
 

@@ -99,7 +99,7 @@ impl Of<'_> {
 }
 
 /// `None` when the very thing does not exist.
-fn found<T>(answer: Result<T>) -> Result<Option<T>> {
+pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(error) if is_not_found(Product::Sls, &error) => Ok(None),
@@ -108,25 +108,25 @@ fn found<T>(answer: Result<T>) -> Result<Option<T>> {
 }
 
 impl Sls<'_> {
-    fn call(self, action: &'static str, method: Method, project: &str, path: impl Into<String>) -> SlsCall {
+    pub(super) fn call(self, action: &'static str, method: Method, project: &str, path: impl Into<String>) -> SlsCall {
         SlsCall::new(action, self.operation, method, path).project(project)
     }
 
-    async fn read<T: DeserializeOwned>(self, call: SlsCall) -> Result<T> {
+    pub(super) async fn read<T: DeserializeOwned>(self, call: SlsCall) -> Result<T> {
         Ok(self.api.sls(call).await?.value)
     }
 
-    async fn write(self, call: SlsCall) -> Result<Receipt> {
+    pub(super) async fn write(self, call: SlsCall) -> Result<Receipt> {
         Ok(self.api.sls::<Nothing>(call).await?.receipt())
     }
 
     /// Removes something; that it is gone already is as good.
-    async fn remove(self, call: SlsCall) -> Result<Receipt> {
+    pub(super) async fn remove(self, call: SlsCall) -> Result<Receipt> {
         Ok(found(self.write(call).await)?.unwrap_or_default())
     }
 
     /// Makes something; that it exists already is as good.
-    async fn make(self, call: SlsCall) -> Result<Receipt> {
+    pub(super) async fn make(self, call: SlsCall) -> Result<Receipt> {
         match self.write(call).await {
             Err(error) if crate::errors::is_duplicate(&error) => Ok(Receipt::default()),
             done => done,
@@ -231,72 +231,6 @@ impl Sls<'_> {
     pub(super) async fn make_index(self, project: &str, store: &str, index: Json) -> Result<Receipt> {
         let path = format!("/logstores/{store}/index");
         self.make(self.call("CreateIndex", Method::POST, project, path).body(index))
-            .await
-    }
-
-    /// The names of the configurations of a store, which begin with its own.
-    pub(super) async fn configs(self, project: &str, store: &str) -> Result<Vec<String>> {
-        #[derive(Deserialize)]
-        struct Page {
-            #[serde(default)]
-            configs: Vec<String>,
-        }
-        let query = Params::new()
-            .set("logstoreName", store)
-            .set("configName", store)
-            .set("offset", 0)
-            .set("size", 100);
-        let call = self.call("ListConfig", Method::GET, project, "/configs").query(query);
-        let page: Page = self.read(call).await?;
-        // The filter is fuzzy.
-        let ours = |name: &String| {
-            name.strip_prefix(store)
-                .is_some_and(|rest| rest.starts_with('-') && rest.len() == 13)
-        };
-        Ok(page.configs.into_iter().filter(ours).collect())
-    }
-
-    pub(super) async fn make_config(self, project: &str, body: Json) -> Result<Receipt> {
-        self.make(self.call("CreateConfig", Method::POST, project, "/configs").body(body))
-            .await
-    }
-
-    pub(super) async fn delete_config(self, project: &str, config: &str) -> Result<Receipt> {
-        let path = format!("/configs/{config}");
-        self.remove(self.call("DeleteConfig", Method::DELETE, project, path))
-            .await
-    }
-
-    /// The configurations that a machine group has; `None` when there is no such group.
-    pub(super) async fn applied(self, project: &str, group: &str) -> Result<Option<Vec<String>>> {
-        #[derive(Deserialize)]
-        struct Applied {
-            #[serde(default)]
-            configs: Vec<String>,
-        }
-        let path = format!("/machinegroups/{group}/configs");
-        let applied = found(
-            self.read::<Applied>(self.call("GetAppliedConfigs", Method::GET, project, path))
-                .await,
-        )?;
-        Ok(applied.map(|applied| applied.configs))
-    }
-
-    pub(super) async fn make_group(self, project: &str, group: &str, machines: &str) -> Result<Receipt> {
-        let body = json!({
-            "groupName": group, "machineIdentifyType": "userdefined", "machineList": [machines],
-            "groupAttribute": {},
-        });
-        self.make(
-            self.call("CreateMachineGroup", Method::POST, project, "/machinegroups")
-                .body(body),
-        )
-        .await
-    }
-
-    pub(super) async fn apply(self, project: &str, group: &str, config: &str) -> Result<Receipt> {
-        let path = format!("/machinegroups/{group}/configs/{config}");
-        self.write(self.call("ApplyConfigToMachineGroup", Method::PUT, project, path))
             .await
     }
 

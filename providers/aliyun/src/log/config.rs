@@ -28,15 +28,58 @@ pub struct LogConfig {
     pub shards: Option<u8>,
 }
 
-/// `options.aliyun` of a log store: there are none.
+/// `options.aliyun` of a log store.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Options {}
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    /// Who tells Logtail which lines are meant.
+    collect: Collecting,
+}
 
-fn read_options(common: &Common) -> Result<()> {
-    serde_json::from_value::<Options>(serde_json::Value::Object(common.options.clone()))
-        .map(drop)
-        .map_err(|error| Error::new(ErrorKind::InvalidSpec, OPERATION, format!("options.aliyun: {error}")))
+/// Who tells Logtail which lines are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Collecting {
+    /// Configurations in the project, which we make: the pods stay as they are.
+    #[default]
+    Configuration,
+    /// Variables of the pods themselves, `aliyun_logs_…`, which the trait's `env` gives them.
+    Environment,
+}
+
+impl Collecting {
+    pub(super) fn of(common: &Common) -> Result<Self> {
+        serde_json::from_value::<Options>(serde_json::Value::Object(common.options.clone()))
+            .map(|options| options.collect)
+            .map_err(|error| Error::new(ErrorKind::InvalidSpec, OPERATION, format!("options.aliyun: {error}")))
+    }
+}
+
+pub(super) fn notes(spec: &Log) -> Vec<String> {
+    if !matches!(Collecting::of(&spec.common), Ok(Collecting::Environment)) {
+        return Vec::new();
+    }
+    let of = |(n, source): (usize, &Source)| {
+        let what = match source {
+            Source::Stdout => "stdout".to_owned(),
+            Source::File(path) => path.clone(),
+        };
+        let name = format!(
+            "aliyun_logs_{}",
+            if n == 0 {
+                "app".to_owned()
+            } else {
+                format!("app{}", n + 1)
+            }
+        );
+        format!("{name}: {what}, {name}_project: \"{{project}}\", {name}_logstore: \"{{store}}\"")
+    };
+    let env: Vec<_> = spec.sources.iter().enumerate().map(of).collect();
+    vec![format!(
+        "sources: the pods' own variables tell Logtail what to collect; the trait has to give them, and they restart \
+         the pods: env: {{{}}}",
+        env.join(", ")
+    )]
 }
 
 /// The days that lines are kept for.
@@ -46,7 +89,7 @@ pub(super) fn days(retention: Span) -> u64 {
 
 pub(super) fn check(config: &LogConfig, spec: &Log) -> Result<()> {
     let error = |kind, message: String| Err(Error::new(kind, OPERATION, message));
-    read_options(&spec.common)?;
+    let collecting = Collecting::of(&spec.common)?;
     marks::check(OPERATION, &spec.common)?;
     if !(1..=3650).contains(&days(spec.retention)) {
         let message = format!("retention: `{}` is out of range; use 1d to 3650d", spec.retention);
@@ -71,7 +114,7 @@ pub(super) fn check(config: &LogConfig, spec: &Log) -> Result<()> {
             return error(ErrorKind::InvalidSpec, message);
         }
     }
-    if config.machine_group.is_none() {
+    if config.machine_group.is_none() && collecting == Collecting::Configuration {
         let message = "sources: lines of pods are collected by the cluster's Logtail, and the ProviderConfig does not say \
                        which machines it runs on; an SRE has to set `log.machineGroup` in it (k8s-group-CLUSTER)";
         return error(ErrorKind::Unsupported, message.into());

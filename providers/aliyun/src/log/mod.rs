@@ -1,14 +1,17 @@
 //! Logs: a store for each component, in a project that the stores of a namespace share.
 //!
 //! The lines are collected by the cluster's Logtail, which is told by configurations in the project which pods are
-//! meant; the pods are not changed. The machines on which it runs are named in the provider's configuration.
+//! meant; the pods are not changed. The machines on which it runs are named in the provider's configuration. Where the
+//! trait asks for it (`options.aliyun.collect: environment`), the pods' `aliyun_logs_*` variables say so instead: the
+//! trait's `env` makes them of the binding's `project` and `store`, and no configuration of ours collects twice.
 //!
-//! Not here: credentials for applications that push, the `aliyun_logs_*` variables, dashboards, alerts and jobs.
+//! Not here: credentials for applications that push, dashboards, alerts and jobs.
 
 mod calls;
 mod collect;
 mod config;
 mod life;
+mod machines;
 mod observe;
 mod state;
 #[cfg(test)]
@@ -25,6 +28,7 @@ use mooring_provider::{
 use tokio::sync::Mutex;
 
 use calls::{Of, Sls};
+use config::Collecting;
 pub use config::LogConfig;
 use state::{Collect, State};
 
@@ -93,6 +97,9 @@ impl Log {
             Flavour::Public => format!("{region}-intranet.log.aliyuncs.com"),
             Flavour::Apsara => self.api.sls_host().unwrap_or_default(),
         };
+        if matches!(Collecting::of(&spec.common), Ok(Collecting::Environment)) {
+            return Vec::new();
+        }
         let endpoint = self.config.collect_endpoint.clone().unwrap_or_else(within);
         collect::configs(spec, store, region, &endpoint)
     }
@@ -120,6 +127,10 @@ impl Adapter for Log {
 
     fn validate(&self, spec: &spec::Log) -> Result<()> {
         config::check(&self.config, spec)
+    }
+
+    fn notes(&self, spec: &spec::Log) -> Vec<String> {
+        config::notes(spec)
     }
 
     async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<State>>> {

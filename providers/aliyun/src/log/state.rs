@@ -65,6 +65,9 @@ impl State {
         if let Some(config) = wanted.iter().find(|config| !is.configs.contains(&config.name)) {
             return Some(Collect::Make(config.clone()));
         }
+        if wanted.is_empty() {
+            return None;
+        }
         let Some(applied) = &is.applied else {
             return Some(Collect::Group);
         };

@@ -8,7 +8,7 @@ use mooring_provider::{
 use super::{
     config::{Options, Period, RdsConfig},
     engine,
-    state::{DATABASE, GROUP, NOBODY, STORAGE, State, clients, gigabytes},
+    state::{CLIENT_GROUPS, DATABASE, GROUP, LetIn, NOBODY, STORAGE, State, clients, gigabytes},
     wire,
 };
 use crate::{
@@ -80,6 +80,9 @@ pub(super) async fn create(api: &Api, config: &RdsConfig, claim: &Claim, spec: &
     let (zone, second, subnets) = zones(&place, spec.high_availability, &options)?;
     let storage = gigabytes(spec.storage);
     let more = [(DATABASE, spec.database.clone()), (STORAGE, storage.to_string())];
+    let more = more
+        .into_iter()
+        .chain(spec.client_security_group.clone().map(|group| (CLIENT_GROUPS, group)));
     let tags = marks::all(&claim.owner, &spec.common, more);
     let storage_type = options.storage_type.as_deref().or(config.storage_type.as_deref());
     let mut params = Params::new()
@@ -185,6 +188,7 @@ pub(super) async fn update(api: &Api, state: &State, spec: &Rds, drift: &Drift) 
             change(api, "ModifyBackupPolicy", "rds.update", params).await
         }
         "clients" => admit(api, "rds.update", state, &clients(spec).into_iter().collect::<Vec<_>>()).await,
+        "clientSecurityGroup" => let_in(api, "rds.update", state, spec.client_security_group.as_deref()).await,
         "class" | "highAvailability" | "storage" => resize(api, state, spec, drift).await,
         field => {
             let message = format!("{field} of an instance cannot be changed");
@@ -214,6 +218,32 @@ pub(super) async fn admit(api: &Api, operation: &'static str, state: &State, who
         .set("ModifyMode", "Cover")
         .set("SecurityIps", who.join(","));
     change(api, "ModifySecurityIps", operation, params).await
+}
+
+/// Takes the next step so that of our security groups this one is let in, or none. Somebody else's stay.
+pub(super) async fn let_in(api: &Api, operation: &'static str, state: &State, wanted: Option<&str>) -> Result<Receipt> {
+    match state.let_in(wanted) {
+        None => Ok(Receipt::default()),
+        Some(LetIn::Note(ours)) if ours.is_empty() => {
+            untag(api, operation, &state.id, &[CLIENT_GROUPS.to_owned()]).await
+        }
+        Some(LetIn::Note(ours)) => {
+            let note = ours.into_iter().collect::<Vec<_>>().join("/");
+            tag(
+                api,
+                operation,
+                &state.id,
+                &Tags::from([(CLIENT_GROUPS.to_owned(), note)]),
+            )
+            .await
+        }
+        Some(LetIn::Set(groups)) => {
+            let params = Params::new()
+                .set("DBInstanceId", &state.id)
+                .set("SecurityGroupId", groups.into_iter().collect::<Vec<_>>().join(","));
+            change(api, "ModifySecurityGroupConfiguration", operation, params).await
+        }
+    }
 }
 
 /// Class, edition and storage go in one call: a class of one edition does not fit another. What the provider has

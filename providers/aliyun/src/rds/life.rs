@@ -3,9 +3,9 @@
 use mooring_provider::{Claim, Error, ErrorKind, Receipt, Result, tag};
 
 use super::{
-    change::{self, admit, has_code, once, protect},
+    change::{self, admit, has_code, let_in, once, protect},
     config::RdsConfig,
-    state::{NOBODY, State},
+    state::{LetIn, NOBODY, State},
 };
 use crate::{
     api::{Api, Call, Nothing},
@@ -49,6 +49,9 @@ pub(super) async fn park(api: &Api, state: &State, until: &str, backup: bool) ->
         return Ok(Receipt::default());
     }
     admit(api, OPERATION, state, &[NOBODY.to_owned()]).await?;
+    if let Some(LetIn::Set(_)) = state.let_in(None) {
+        let_in(api, OPERATION, state, None).await?;
+    }
     if !state.is.deletion_protection && !state.is_prepaid() {
         protect(api, OPERATION, state, true).await?;
     }

@@ -2,7 +2,7 @@
 //!
 //! An instance is one resource with its whitelist, its database, its encryption, its backups and its accounts. It is
 //! made closed to everybody, and a group of the whitelist that is ours opens it to the clients of the environment
-//! once the rest is as declared. Of the calls only the create has a client token; every other one says the whole of
+//! once the rest is as declared; their security group is let in beside whatever somebody else has let in. Of the calls only the create has a client token; every other one says the whole of
 //! what is wanted, or looks first.
 //!
 //! Not here: PolarDB, which is another API with clusters and endpoints of their own; read replicas; the proxy; and
@@ -53,12 +53,14 @@ pub(crate) const ACTIONS: &[Used] = &[
     (Product::Rds, "DescribeDBInstanceSSL", Need::Read),
     (Product::Rds, "DescribeDBInstances", Need::Read),
     (Product::Rds, "DescribeDatabases", Need::Read),
+    (Product::Rds, "DescribeSecurityGroupConfiguration", Need::Read),
     (Product::Rds, "GrantAccountPrivilege", Need::Create),
     (Product::Rds, "ListTagResources", Need::Read),
     (Product::Rds, "ModifyBackupPolicy", Need::Create),
     (Product::Rds, "ModifyDBInstanceDeletionProtection", Need::Both),
     (Product::Rds, "ModifyDBInstanceSSL", Need::Create),
     (Product::Rds, "ModifyDBInstanceSpec", Need::Create),
+    (Product::Rds, "ModifySecurityGroupConfiguration", Need::Create),
     (Product::Rds, "ModifySecurityIps", Need::Create),
     (Product::Rds, "ResetAccountPassword", Need::Create),
     (Product::Rds, "RevokeAccountPrivilege", Need::Both),

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{
-    state::{Parts, State, addresses},
-    wire::{Attribute, Attributes, BackupPolicy, Databases, Groups, Instances, TagPage},
+    state::{CLIENT_GROUPS, Parts, State, addresses},
+    wire::{Attribute, Attributes, BackupPolicy, Databases, Groups, Instances, SecurityGroups, TagPage},
 };
 use crate::{
     api::{Api, Call},
@@ -61,7 +61,7 @@ async fn look(api: &Api, claims: &[Claim]) -> Result<Vec<Result<Sighting<State>>
         .cloned()
         .collect();
     let parts: Vec<_> = stream::iter(running)
-        .map(async |state: State| (state.id.to_string(), parts(api, &state.is).await))
+        .map(async |state: State| (state.id.to_string(), parts(api, &state).await))
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
@@ -194,18 +194,24 @@ pub(super) async fn tags(api: &Api, ids: &[String]) -> Result<BTreeMap<String, T
 }
 
 /// What an instance that runs tells of itself; `None` if it stopped running meanwhile.
-async fn parts(api: &Api, is: &Attribute) -> Result<Option<Parts>> {
-    match ask_parts(api, is).await {
+async fn parts(api: &Api, state: &State) -> Result<Option<Parts>> {
+    match ask_parts(api, state).await {
         Ok(parts) => Ok(Some(parts)),
         Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-async fn ask_parts(api: &Api, is: &Attribute) -> Result<Parts> {
+async fn ask_parts(api: &Api, state: &State) -> Result<Parts> {
+    let is = &state.is;
     let of = || Params::new().set("DBInstanceId", &is.id);
     let groups: Groups = read(api, "DescribeDBInstanceIPArrayList", of()).await?;
     let databases: Databases = read(api, "DescribeDatabases", of()).await?;
+    // One that never let a security group in costs no call.
+    let security_groups: SecurityGroups = match state.tags.contains_key(CLIENT_GROUPS) {
+        true => read(api, "DescribeSecurityGroupConfiguration", of()).await?,
+        false => SecurityGroups::default(),
+    };
     let backup: BackupPolicy = read(api, "DescribeBackupPolicy", of()).await?;
     let ssl = match super::engine::portable(&is.engine) {
         None | Some(Engine::Mariadb) => Default::default(),
@@ -224,6 +230,7 @@ async fn ask_parts(api: &Api, is: &Attribute) -> Result<Parts> {
             .into_iter()
             .map(|group| (group.name, addresses(group.addresses.split(','))))
             .collect(),
+        security_groups: security_groups.items.list.into_iter().map(|group| group.id).collect(),
         databases: databases.databases.list,
         ssl,
         backup,

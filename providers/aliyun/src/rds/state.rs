@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mooring_provider::{
-    Bindings, Bytes, Change, Drift, ExternalId, Phase, Span,
+    Bindings, Bytes, Change, Difference, Drift, ExternalId, Phase, Span,
     spec::{Engine, Rds, Tls},
     tag,
 };
@@ -22,6 +22,8 @@ pub(super) const NOBODY: &str = "127.0.0.1";
 pub(super) const DATABASE: &str = "mooring.dev/database";
 /// The storage in GB that was last asked for: beyond it, the provider has grown it by itself.
 pub(super) const STORAGE: &str = "mooring.dev/storage";
+/// The security groups that are let in at our word, joined by `/`: written before they are, so that none is forgotten.
+pub(super) const CLIENT_GROUPS: &str = "mooring.dev/clients";
 
 const DAY: u64 = 86_400;
 
@@ -39,6 +41,8 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Parts {
     pub(super) groups: BTreeMap<String, BTreeSet<String>>,
+    /// Asked for only where one was ever let in at our word.
+    pub(super) security_groups: BTreeSet<String>,
     pub(super) databases: Vec<Database>,
     pub(super) ssl: Ssl,
     pub(super) backup: BackupPolicy,
@@ -80,7 +84,37 @@ pub(super) fn clients(spec: &Rds) -> BTreeSet<String> {
     if wanted.is_empty() { addresses([NOBODY]) } else { wanted }
 }
 
+/// The next step so that of our security groups exactly those that are wanted are let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LetIn {
+    /// Note which are ours.
+    Note(BTreeSet<String>),
+    /// Let these in, somebody else's among them.
+    Set(BTreeSet<String>),
+}
+
 impl State {
+    /// What is still to be done about security groups.
+    pub(super) fn let_in(&self, wanted: Option<&str>) -> Option<LetIn> {
+        let has = &self.parts.as_ref()?.security_groups;
+        let noted = self.tags.get(CLIENT_GROUPS).map(String::as_str).unwrap_or_default();
+        let ours: BTreeSet<_> = noted
+            .split('/')
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let wanted: BTreeSet<_> = wanted.map(str::to_owned).into_iter().collect();
+        if !wanted.is_subset(&ours) {
+            return Some(LetIn::Note(ours.union(&wanted).cloned().collect()));
+        }
+        let theirs = has.difference(&ours);
+        let all: BTreeSet<_> = theirs.chain(&wanted).cloned().collect();
+        if all != *has {
+            return Some(LetIn::Set(all));
+        }
+        (ours != wanted).then_some(LetIn::Note(wanted))
+    }
+
     pub(super) fn is_prepaid(&self) -> bool {
         self.is.pay_type.eq_ignore_ascii_case("Prepaid")
     }
@@ -231,6 +265,15 @@ impl State {
         }
         let admitted = parts.groups.get(GROUP).cloned().unwrap_or_default();
         drift.compare("clients", Change::Enforced, &clients(spec), &admitted);
+        if self.let_in(spec.client_security_group.as_deref()).is_some() {
+            let has: Vec<_> = parts.security_groups.iter().cloned().collect();
+            drift.0.push(Difference {
+                field: "clientSecurityGroup",
+                desired: spec.client_security_group.clone().unwrap_or_default(),
+                observed: has.join(","),
+                change: Change::Enforced,
+            });
+        }
     }
 
     /// Storage that the provider has grown beyond what was asked for is what it says it is: more.

@@ -56,12 +56,12 @@ pub(super) fn check(spec: &Rds) -> Result<()> {
             ));
         }
     }
-    if let Some(group) = &spec.client_security_group {
-        let message = format!(
-            "network.clients.securityGroup: `{group}` cannot be let into a database here yet; an SRE may name the \
-             clients' addresses in `network.clients.cidrs`"
-        );
-        return Err(Error::new(ErrorKind::Unsupported, "rds.validate", message));
+    if let Some(group) = &spec.client_security_group
+        && !(group.starts_with("sg-") && group.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-'))
+    {
+        return bad(format!(
+            "network.clients.securityGroup: `{group}` is no security group; write its id, such as sg-bp1…"
+        ));
     }
     for client in &spec.clients {
         let (address, length) = client.split_once('/').unwrap_or((client, "32"));
@@ -86,7 +86,7 @@ pub(super) fn notes(spec: &Rds, config: &RdsConfig) -> Vec<String> {
     if spec.tls == Tls::Preferred && !engine::can_tls(spec.engine) {
         notes.push(format!("tls: connections to {} are not encrypted here", spec.engine));
     }
-    if spec.clients.is_empty() {
+    if spec.clients.is_empty() && spec.client_security_group.is_none() {
         notes.push("clients: the environment names no clients, so nobody can connect".into());
     }
     if let Some(subscription) = &config.subscription {

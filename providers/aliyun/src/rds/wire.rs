@@ -100,6 +100,25 @@ pub(super) struct Group {
 }
 
 #[derive(Debug, Default, Deserialize)]
+pub(super) struct SecurityGroups {
+    #[serde(rename = "Items", default)]
+    pub(super) items: SecurityGroupList,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct SecurityGroupList {
+    #[serde(rename = "EcsSecurityGroupRelation", default)]
+    pub(super) list: Vec<SecurityGroup>,
+}
+
+/// A security group that is let in.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct SecurityGroup {
+    #[serde(rename = "SecurityGroupId", default)]
+    pub(super) id: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Databases {
     #[serde(rename = "Databases", default)]
     pub(super) databases: DatabaseList,

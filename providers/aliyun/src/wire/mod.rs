@@ -6,7 +6,7 @@ mod sls;
 
 use jiff::Timestamp;
 use mooring_provider::Result;
-use mooring_provider_http::{Client, HttpConfig, Request, Url};
+use mooring_provider_http::{Client, Request, Url};
 use secrecy::SecretString;
 
 use crate::endpoint::Endpoints;
@@ -46,13 +46,13 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(flavour: Flavour, region: &str, endpoints: Endpoints, http: &HttpConfig) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(flavour: Flavour, region: &str, endpoints: Endpoints, client: Client) -> Self {
+        Self {
             flavour,
             region: region.to_owned(),
             endpoints,
-            client: Client::new(http)?,
-        })
+            client,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::{Intents, Subject};
 use crate::{
-    Account, AccountGoal, Capability, Circumstances, Claim, DynAdapter, ErrorKind, Goal, Outcome, Owner, Proof, Result,
-    Retry, Step, converge,
+    Account, AccountGoal, Circumstances, Claim, DynAdapter, ErrorKind, Goal, Outcome, Owner, Proof, Result, Retry,
+    Step, converge,
 };
 
 /// After so many rounds a resource that is not where it should be never will be.
@@ -153,13 +153,11 @@ impl<'a> Life<'a> {
     /// Steps until it is as wished. Whatever happens on the way, there is never more than one.
     pub async fn until(&mut self, wish: Wish) -> Result<Outcome, String> {
         let mut last = String::new();
-        let Capability {
-            poll_busy,
-            appears_within,
-            ..
-        } = self.adapter.capability();
+        let capability = self.adapter.capability();
         // Short enough to come by while a new resource cannot be seen yet.
-        let pause = poll_busy.min(appears_within / 10);
+        let pause = capability.poll_busy.min(capability.appears_within / 10);
+        // What may be settling is looked at a few times until that is over; every look is a call that may fail.
+        let settling = pause.max(capability.grace() / 6);
         for _ in 0..ROUNDS {
             let outcome = self.step(wish).await;
             let there = self.subject.existing(&self.claim.owner).await;
@@ -173,6 +171,10 @@ impl<'a> Life<'a> {
                 Ok(outcome) => match (&outcome.step, wish) {
                     (Step::Ready, Wish::Present) | (Step::Gone, Wish::Absent) | (Step::Parked, Wish::Parked) => {
                         return Ok(outcome);
+                    }
+                    (step @ Step::Wait { reason, .. }, _) if *reason == crate::reason::SETTLING => {
+                        last = format!("{step:?}");
+                        settling
                     }
                     (Step::Blocked { reason, message }, _) => return Err(format!("blocked, {reason}: {message}")),
                     (step, _) => {

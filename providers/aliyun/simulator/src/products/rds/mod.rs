@@ -34,6 +34,8 @@ pub(crate) fn call(context: &mut Context<'_>) -> Option<Answer> {
         "DescribeDBInstanceNetInfo" => network::info(context),
         "ModifySecurityIps" => network::modify(context),
         "DescribeDBInstanceIPArrayList" => network::list(context),
+        "ModifySecurityGroupConfiguration" => network::let_in(context),
+        "DescribeSecurityGroupConfiguration" => network::let_in_are(context),
         "ModifyDBInstanceSSL" => network::modify_ssl(context),
         "DescribeDBInstanceSSL" => network::ssl(context),
         "CreateAccount" => account::create(context),

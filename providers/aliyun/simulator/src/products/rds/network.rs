@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{db, malformed, parts, running};
 use crate::{
@@ -122,6 +122,43 @@ pub(super) fn list(context: &Context<'_>) -> Answer {
         json!({"DBInstanceIPArrayName": group.name, "SecurityIPList": entries, "SecurityIPType": "IPv4", "DBInstanceIPArrayAttribute": ""})
     });
     Ok(json!({"Items": {"DBInstanceIPArray": groups.collect::<Vec<_>>()}}))
+}
+
+/// Replaces the security groups whose members are let in; none, if none is named.
+pub(super) fn let_in(context: &mut Context<'_>) -> Answer {
+    let id = running(context)?;
+    let groups: Vec<_> = context
+        .params
+        .commas("SecurityGroupId")
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    if groups.len() > 10 {
+        return bad(
+            "AssociatedEcsSecurityGroupIdQuotaExceed",
+            "Security groups quota exceeded",
+        );
+    }
+    let vpc = db(context)?.text("VpcId").to_owned();
+    for group in &groups {
+        let found = context.find(Kind::SecurityGroup, group);
+        if found.is_none_or(|group| group.parent.as_deref() != Some(vpc.as_str())) {
+            return bad(
+                "InvalidSecurityGroupId",
+                format!("{group} is no security group of the instance's VPC."),
+            );
+        }
+    }
+    context.edit(Kind::Db, &id).set("SecurityGroups", groups);
+    let_in_are(context)
+}
+
+pub(super) fn let_in_are(context: &Context<'_>) -> Answer {
+    let db = db(context)?;
+    let region = &context.options.region;
+    let one = |group: &Json| json!({"NetworkType": "VPC", "RegionId": region, "SecurityGroupId": group});
+    let groups: Vec<_> = db.list("SecurityGroups").iter().map(one).collect();
+    Ok(json!({"DBInstanceName": db.id, "Items": {"EcsSecurityGroupRelation": groups}}))
 }
 
 pub(super) fn info(context: &Context<'_>) -> Answer {

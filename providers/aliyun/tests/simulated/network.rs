@@ -1,15 +1,13 @@
 //! Networks with strangers in them, and the environment's.
 
-mod kit;
-
-use kit::{Simulated, owner};
 use mooring_provider::{
     Claim, ErrorKind, ExternalId, Kind, Phase, Sighting, Step,
     conformance::{Life, Subject, Wish},
 };
-use mooring_provider_aliyun::register;
 use mooring_simulator_aliyun::{Kind as Thing, SHARED_SECURITY_GROUP, SHARED_VPC, SHARED_VSWITCHES};
 use serde_json::{Value as Json, json};
+
+use crate::kit::{self, Simulated, owner};
 
 async fn ready(subject: &Simulated) -> Life<'_> {
     let mut life = Life::new(subject, subject.adapter.clone(), owner("home"));
@@ -27,7 +25,7 @@ fn act(subject: &Simulated, product: &str, action: &str, params: Json) -> Json {
 /// It waits, says what is inside, touches nothing of it, and goes when it is gone.
 #[tokio::test(start_paused = true)]
 async fn a_strangers_vswitch_keeps_the_network() {
-    let subject = Simulated::new(Kind::Vpc, |_| (), register()).await;
+    let subject = Simulated::new(Kind::Vpc, |_| ());
     let mut life = ready(&subject).await;
     let vpc = life.claim.id.clone().expect("it has an id");
     let params =
@@ -49,7 +47,7 @@ async fn a_strangers_vswitch_keeps_the_network() {
 /// An instance in a vSwitch of ours is named by its interface.
 #[tokio::test(start_paused = true)]
 async fn a_strangers_instance_keeps_the_network() {
-    let subject = Simulated::new(Kind::Vpc, |_| (), register()).await;
+    let subject = Simulated::new(Kind::Vpc, |_| ());
     let mut life = ready(&subject).await;
     let vpc = life.claim.id.clone().expect("it has an id");
     let vswitches = subject.cloud.list(Thing::VSwitch);
@@ -89,7 +87,7 @@ async fn a_strangers_instance_keeps_the_network() {
 /// The environment's network is read, checked, bound, and let go of; no call changes it.
 #[tokio::test(start_paused = true)]
 async fn the_environments_network_is_never_changed() {
-    let subject = Simulated::new(Kind::Vpc, |_| (), register()).await;
+    let subject = Simulated::new(Kind::Vpc, |_| ());
     let looks = subject.look(&ExternalId::new(SHARED_VPC)).await;
     let mut life = Life::new(&subject, subject.adapter.clone(), owner("guest"));
     (life.claim.id, life.claim.existing) = (Some(ExternalId::new(SHARED_VPC)), true);
@@ -130,7 +128,7 @@ async fn the_environments_network_is_never_changed() {
 /// A thousand applications in one network are one question.
 #[tokio::test(start_paused = true)]
 async fn one_network_is_asked_for_once() {
-    let subject = Simulated::new(Kind::Vpc, |_| (), register()).await;
+    let subject = Simulated::new(Kind::Vpc, |_| ());
     let claims: Vec<_> = (0..20)
         .map(|n| {
             let mut claim = Claim::new(owner(&format!("guest{n}")));
@@ -146,7 +144,7 @@ async fn one_network_is_asked_for_once() {
 /// The quota is told with its fix, and nothing is half made.
 #[tokio::test(start_paused = true)]
 async fn a_full_account_says_so() {
-    let subject = Simulated::new(Kind::Vpc, |options| options.quotas.vpcs = 1, register()).await;
+    let subject = Simulated::new(Kind::Vpc, |options| options.quotas.vpcs = 1);
     let mut life = Life::new(&subject, subject.adapter.clone(), owner("eleventh"));
     let error = life.step(Wish::Present).await.expect_err("there is no room");
     assert_eq!(
@@ -159,7 +157,7 @@ async fn a_full_account_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_made_is_refused_by_its_field() {
-    let subject = Simulated::new(Kind::Vpc, |_| (), register()).await;
+    let subject = Simulated::new(Kind::Vpc, |_| ());
     let change = |field: &str, value: Json| {
         let mut spec = kit::spec(Kind::Vpc);
         spec[field] = value;
@@ -200,7 +198,7 @@ async fn what_cannot_be_made_is_refused_by_its_field() {
 /// Its phase is what the API says; a state that nobody knows is no failure.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_state_is_being_worked_on() {
-    let subject = Simulated::new(Kind::Vpc, |_| (), register()).await;
+    let subject = Simulated::new(Kind::Vpc, |_| ());
     let mut life = ready(&subject).await;
     let id = life.claim.id.clone().expect("it has an id");
     let until = subject.cloud.now() + 10_000;

@@ -1,23 +1,10 @@
 //! Logs on the simulated cloud: the shared project, what Logtail is told, and what is left alone.
 
-mod simulated;
+use mooring_provider::{Claim, ClusterId, ErrorKind, Identity, Key, Kind, Owner};
+use mooring_simulator_aliyun::{Kind as Thing, OTHER_ACCOUNT};
+use serde_json::json;
 
-use std::sync::Arc;
-
-use mooring_provider::{
-    Claim, ClusterId, DynAdapter, ErrorKind, Goal, Identity, Key, Kind, Owner, Step, conformance::Intents, converge,
-};
-use mooring_simulator_aliyun::{Handle, Kind as Thing, OTHER_ACCOUNT};
-use serde_json::{Value as Json, json};
-
-async fn cloud() -> (Arc<Handle>, Arc<dyn DynAdapter>) {
-    let cloud = simulated::cloud(|_| {}).await;
-    let config = json!({"log": {"machineGroup": "k8s-group-c1"}});
-    let adapter = simulated::provider(&cloud, &config)
-        .adapter(Kind::Log)
-        .expect("logs are served");
-    (cloud, adapter)
-}
+use crate::kit::{self, Scene};
 
 fn claim(namespace: &str, component: &str) -> Claim {
     Claim::new(Owner {
@@ -27,53 +14,18 @@ fn claim(namespace: &str, component: &str) -> Claim {
     })
 }
 
-async fn up(adapter: &Arc<dyn DynAdapter>, claim: &mut Claim, spec: &Json) {
-    let goal = Goal::Present {
-        spec: spec.clone(),
-        applied: None,
-        was_ready: false,
-        recreate: false,
-        accounts: Vec::new(),
-        revoked: Vec::new(),
-    };
-    for _ in 0..30 {
-        let journal = Intents::new(std::time::Duration::ZERO);
-        let outcome = converge(&**adapter, &*journal, claim, &goal)
-            .await
-            .expect("it comes up");
-        match outcome.step {
-            Step::Created { id, .. } => claim.id = Some(id),
-            Step::Ready => return,
-            _ => {}
-        }
-    }
-    panic!("it does not come up")
-}
-
-async fn down(adapter: &Arc<dyn DynAdapter>, claim: &Claim) {
-    for _ in 0..30 {
-        let journal = Intents::new(std::time::Duration::ZERO);
-        let outcome = converge(&**adapter, &*journal, claim, &Goal::Absent)
-            .await
-            .expect("it goes");
-        if outcome.step == Step::Gone {
-            return;
-        }
-    }
-    panic!("it does not go")
+fn web() -> Scene {
+    Scene::new(Kind::Log).beside(claim("team-a", "web"))
 }
 
 #[tokio::test]
 async fn a_namespace_shares_a_project_that_goes_with_its_last_store() {
-    let (cloud, adapter) = cloud().await;
-    let spec = simulated::spec(Kind::Log);
-    let (mut web, mut report, mut other) = (
-        claim("team-a", "web"),
-        claim("team-a", "report"),
-        claim("team-b", "web2"),
-    );
-    for claim in [&mut web, &mut report, &mut other] {
-        up(&adapter, claim, &spec).await;
+    let mut web = web();
+    let cloud = web.cloud.clone();
+    let mut report = web.beside(claim("team-a", "report"));
+    let mut other = web.beside(claim("team-b", "web2"));
+    for scene in [&mut web, &mut report, &mut other] {
+        scene.up().await;
     }
     assert_eq!(
         (cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()),
@@ -83,12 +35,12 @@ async fn a_namespace_shares_a_project_that_goes_with_its_last_store() {
         cloud.list(Thing::Project).iter().all(|project| project.tags.len() == 2),
         "no mark is left"
     );
-    down(&adapter, &web).await;
+    web.down().await;
     assert_eq!(
         (cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()),
         (2, 2)
     );
-    down(&adapter, &report).await;
+    report.down().await;
     assert_eq!(
         (cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()),
         (1, 1)
@@ -97,7 +49,7 @@ async fn a_namespace_shares_a_project_that_goes_with_its_last_store() {
     let project = cloud.list(Thing::Project)[0].id.clone();
     let params = json!({"project": project, "logstoreName": "by-hand", "ttl": 30, "shardCount": 2});
     cloud.act("Sls", "CreateLogStore", params).expect("a person may");
-    down(&adapter, &other).await;
+    other.down().await;
     assert_eq!(
         (cloud.list(Thing::Project).len(), cloud.list(Thing::Logstore).len()),
         (1, 1)
@@ -106,11 +58,10 @@ async fn a_namespace_shares_a_project_that_goes_with_its_last_store() {
 
 #[tokio::test]
 async fn logtail_is_told_which_pods_are_meant() {
-    let (cloud, adapter) = cloud().await;
-    let mut spec = simulated::spec(Kind::Log);
-    spec["sources"] = json!(["stdout", "file:/var/log/shop/app.log"]);
-    let mut web = claim("team-a", "web");
-    up(&adapter, &mut web, &spec).await;
+    let mut web = web();
+    let cloud = web.cloud.clone();
+    web.spec["sources"] = json!(["stdout", "file:/var/log/shop/app.log"]);
+    web.up().await;
     let mut configs = cloud.list(Thing::Config);
     configs.sort_by_key(|config| config.attrs["inputType"].to_string());
     let file = &configs[0].attrs["inputDetail"];
@@ -135,11 +86,11 @@ async fn logtail_is_told_which_pods_are_meant() {
     // A source that is no longer declared is no longer collected; a configuration made by hand stays.
     let by_hand = json!({"project": cloud.list(Thing::Project)[0].id, "rawBody": {
         "configName": "by-hand", "inputType": "plugin", "inputDetail": {}, "outputType": "LogService",
-        "outputDetail": {"endpoint": "x", "logstoreName": web.name},
+        "outputDetail": {"endpoint": "x", "logstoreName": web.claim.name},
     }});
     cloud.act("Sls", "CreateConfig", by_hand).expect("a person may");
-    spec["sources"] = json!(["stdout"]);
-    up(&adapter, &mut web, &spec).await;
+    web.spec["sources"] = json!(["stdout"]);
+    web.up().await;
     let left: Vec<_> = cloud
         .list(Thing::Config)
         .into_iter()
@@ -151,12 +102,11 @@ async fn logtail_is_told_which_pods_are_meant() {
 
 #[tokio::test]
 async fn a_project_of_our_name_in_another_account_is_not_ours() {
-    let (cloud, adapter) = cloud().await;
-    let spec = simulated::spec(Kind::Log);
-    let mut web = claim("team-a", "web");
-    up(&adapter, &mut web, &spec).await;
+    let mut web = web();
+    let cloud = web.cloud.clone();
+    web.up().await;
     let project = cloud.list(Thing::Project)[0].id.clone();
-    down(&adapter, &web).await;
+    web.down().await;
     assert!(cloud.list(Thing::Project).is_empty());
     for (account, description) in [(None, "somebody's"), (Some(OTHER_ACCOUNT), "another account's")] {
         let params = json!({"projectName": project, "description": description});
@@ -165,8 +115,12 @@ async fn a_project_of_our_name_in_another_account_is_not_ours() {
             Some(account) => cloud.act_as(account, "Sls", "CreateProject", params),
         }
         .expect("they may");
-        web.id = None;
-        let error = adapter.create(&web, &spec).await.expect_err("it is theirs");
+        web.claim.id = None;
+        let error = web
+            .adapter
+            .create(&web.claim, &web.spec)
+            .await
+            .expect_err("it is theirs");
         assert!(!error.kind().may_have_had_effect(), "{account:?}: {error}");
         if account.is_none() {
             assert_eq!(error.kind(), ErrorKind::NotOwned, "{error}");
@@ -183,8 +137,9 @@ async fn a_project_of_our_name_in_another_account_is_not_ours() {
 
 #[tokio::test]
 async fn what_cannot_be_done_is_said() {
-    let (cloud, adapter) = cloud().await;
-    let spec = simulated::spec(Kind::Log);
+    let Scene {
+        cloud, adapter, spec, ..
+    } = web();
     for (field, value, kind) in [
         ("push", json!(true), ErrorKind::Unsupported),
         ("retention", json!("20y"), ErrorKind::InvalidSpec),
@@ -195,7 +150,7 @@ async fn what_cannot_be_done_is_said() {
         spec[field] = value;
         assert_eq!(adapter.validate(&spec).expect_err(field).kind(), kind, "{field}");
     }
-    let bare = simulated::provider(&cloud, &json!({}))
+    let bare = kit::provider(&cloud, &json!({}))
         .adapter(Kind::Log)
         .expect("logs are served");
     let error = bare.validate(&spec).expect_err("nobody collects");
@@ -203,4 +158,34 @@ async fn what_cannot_be_done_is_said() {
         error.kind() == ErrorKind::Unsupported && error.message().contains("log.machineGroup"),
         "{error}"
     );
+}
+
+/// Only where it is asked for: no configuration of ours collects what the pods' own variables already say.
+#[tokio::test]
+async fn the_pods_variables_tell_logtail_where_that_is_asked_for() {
+    let mut web = web();
+    web.up().await;
+    assert_eq!(web.of(Thing::Config).len(), 1);
+    web.spec["common"]["options"] = json!({"collect": "environment"});
+    web.spec["sources"] = json!(["stdout", "file:/var/log/shop/app.log"]);
+    let outcome = web.up().await;
+    assert!(web.of(Thing::Config).is_empty(), "nothing collects twice");
+    let bindings = outcome.seen.expect("it was seen").bindings;
+    for key in ["project", "store"] {
+        assert!(bindings[key].plain().is_some(), "{key} is for the templates");
+    }
+    let notes = web.adapter.notes(&web.spec).expect("the spec is good");
+    for part in [
+        "aliyun_logs_app: stdout",
+        "aliyun_logs_app_logstore: \"{store}\"",
+        "aliyun_logs_app2: /var/log/shop/app.log",
+    ] {
+        assert!(notes[0].contains(part), "{part} is not in {notes:?}");
+    }
+    // The cluster's controller finds the machines by itself then.
+    let bare = kit::provider(&web.cloud, &json!({}))
+        .adapter(Kind::Log)
+        .expect("logs are served");
+    bare.validate(&web.spec).expect("no machines have to be named");
+    web.down().await;
 }

@@ -1,96 +1,24 @@
 //! Balancers on the simulated cloud: which product serves what, and what is left alone.
 
-mod simulated;
-
-use std::sync::Arc;
-
-use mooring_provider::{
-    Claim, ClusterId, DynAdapter, ErrorKind, Goal, Identity, Key, Kind, Outcome, Owner, Result, Step,
-    conformance::Intents, converge, tag,
-};
-use mooring_simulator_aliyun::{Handle, Kind as Thing, SHARED_VPC};
+use mooring_provider::{ClusterId, ErrorKind, Kind, tag};
+use mooring_simulator_aliyun::{Kind as Thing, SHARED_VPC};
 use serde_json::{Value as Json, json};
-use simulated::{NODE, POD, listener};
 
-struct Scene {
-    cloud: Arc<Handle>,
-    adapter: Arc<dyn DynAdapter>,
-    claim: Claim,
-    spec: Json,
+use crate::kit::{NODE, POD, Scene, listener};
+
+fn http() -> Scene {
+    Scene::new(Kind::Slb)
 }
 
-impl Scene {
-    async fn new() -> Self {
-        let cloud = simulated::cloud(|_| {}).await;
-        simulated::found(&cloud);
-        let adapter = simulated::provider(&cloud, &json!({}))
-            .adapter(Kind::Slb)
-            .expect("balancers are served");
-        Self {
-            cloud,
-            adapter,
-            claim: Claim::new(Owner {
-                cluster: ClusterId::new("c1"),
-                identity: Identity::new("k3x9q2"),
-                key: Key::new("team-a", "shop", "web", "slb"),
-            }),
-            spec: simulated::spec(Kind::Slb),
-        }
-    }
-
-    fn tcp(mut self) -> Self {
-        self.spec["listeners"] = json!([listener(80, "tcp", 8080)]);
-        self
-    }
-
-    async fn step(&mut self, goal: &Goal) -> Result<Outcome> {
-        let journal = Intents::new(std::time::Duration::ZERO);
-        let outcome = converge(&*self.adapter, &*journal, &self.claim, goal).await?;
-        if let Step::Created { id, .. } = &outcome.step {
-            self.claim.id = Some(id.clone());
-        }
-        Ok(outcome)
-    }
-
-    fn present(&self) -> Goal {
-        Goal::Present {
-            spec: self.spec.clone(),
-            applied: None,
-            was_ready: false,
-            recreate: false,
-            accounts: Vec::new(),
-            revoked: Vec::new(),
-        }
-    }
-
-    async fn up(&mut self) -> Outcome {
-        for _ in 0..30 {
-            let goal = self.present();
-            let outcome = self.step(&goal).await.expect("it comes up");
-            if outcome.step == Step::Ready {
-                return outcome;
-            }
-        }
-        panic!("it does not come up")
-    }
-
-    async fn down(&mut self) {
-        for _ in 0..30 {
-            if self.step(&Goal::Absent).await.expect("it goes").step == Step::Gone {
-                return;
-            }
-        }
-        panic!("it does not go")
-    }
-
-    fn of(&self, thing: Thing) -> Vec<mooring_simulator_aliyun::Resource> {
-        self.cloud.list(thing)
-    }
+fn tcp() -> Scene {
+    let mut scene = http();
+    scene.spec["listeners"] = json!([listener(80, "tcp", 8080)]);
+    scene
 }
 
 #[tokio::test]
 async fn tcp_is_served_by_the_network_load_balancer() {
-    let mut scene = Scene::new().await.tcp();
+    let mut scene = tcp();
     let outcome = scene.up().await;
     assert_eq!((scene.of(Thing::Nlb).len(), scene.of(Thing::Clb).len()), (1, 0));
     let seen = outcome.seen.expect("it was seen");
@@ -108,7 +36,7 @@ async fn tcp_is_served_by_the_network_load_balancer() {
 
 #[tokio::test]
 async fn http_is_served_by_the_classic_one_paid_by_consumption() {
-    let mut scene = Scene::new().await;
+    let mut scene = http();
     scene.spec["backends"] = json!([
         {"address": POD, "targetPort": 8080, "port": 8080}, {"address": NODE, "targetPort": 8080, "port": 30080},
     ]);
@@ -144,7 +72,7 @@ async fn http_is_served_by_the_classic_one_paid_by_consumption() {
 
 #[tokio::test]
 async fn mixed_listeners_are_two_balancers() {
-    let scene = Scene::new().await;
+    let scene = http();
     let mut spec = scene.spec.clone();
     spec["listeners"] = json!([listener(80, "http", 8080), listener(5432, "tcp", 5432)]);
     let error = scene.adapter.validate(&spec).expect_err("they are two products");
@@ -168,7 +96,7 @@ async fn mixed_listeners_are_two_balancers() {
 
 #[tokio::test]
 async fn backends_of_another_network_are_refused_before_anything_is_made() {
-    for scene in [Scene::new().await, Scene::new().await.tcp()] {
+    for scene in [http(), tcp()] {
         let mut spec = scene.spec.clone();
         spec["backends"] = json!([{"address": "192.168.77.7", "targetPort": 8080, "port": 8080}]);
         let error = scene
@@ -187,7 +115,7 @@ async fn backends_of_another_network_are_refused_before_anything_is_made() {
 
 #[tokio::test]
 async fn listeners_of_the_cloud_controller_are_left_alone() {
-    let mut scene = Scene::new().await;
+    let mut scene = http();
     scene.spec["backends"] = Json::Null;
     let outcome = scene.up().await;
     let balancer = scene.claim.id.clone().expect("it is there");
@@ -214,7 +142,7 @@ async fn listeners_of_the_cloud_controller_are_left_alone() {
 
 #[tokio::test]
 async fn what_is_left_of_a_balancer_that_was_deleted_goes_too() {
-    let mut scene = Scene::new().await.tcp();
+    let mut scene = tcp();
     scene.up().await;
     let old = scene.claim.id.clone().expect("it is there");
     assert!(scene.cloud.destroy(Thing::Nlb, old.as_str()));

@@ -1,18 +1,16 @@
 //! Alarms: what is refused, what they mean, and whose they are.
 
-mod kit;
-
-use kit::{Simulated, owner};
 use mooring_provider::{
     ErrorKind, Kind,
     conformance::{Life, Subject, Wish},
 };
-use mooring_provider_aliyun::register;
 use mooring_simulator_aliyun::{ACCOUNT, Fault, Kind as Thing, Planned};
 use serde_json::{Value as Json, json};
 
-async fn subject() -> Simulated {
-    Simulated::new(Kind::Monitor, |_| (), register()).await
+use crate::kit::{self, Simulated, owner};
+
+fn subject() -> Simulated {
+    Simulated::new(Kind::Monitor, |_| ())
 }
 
 fn alarm(change: impl FnOnce(&mut Json)) -> Json {
@@ -23,7 +21,7 @@ fn alarm(change: impl FnOnce(&mut Json)) -> Json {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_watched_is_refused_by_its_field() {
-    let subject = subject().await;
+    let subject = subject();
     let on = |kind: &str, id: &str| json!({"resource": {"kind": kind, "id": id}});
     for (spec, kind, words) in [
         (
@@ -103,7 +101,7 @@ async fn what_cannot_be_watched_is_refused_by_its_field() {
 /// What stands in the rules is what people were promised.
 #[tokio::test(start_paused = true)]
 async fn a_rule_says_what_the_alarm_does() {
-    let subject = subject().await;
+    let subject = subject();
     let mut life = Life::new(&subject, subject.adapter.clone(), owner("watched"));
     life.spec = kit::spec(Kind::Monitor);
     life.spec["common"]["options"] = json!({"silence": "1h"});
@@ -154,7 +152,7 @@ async fn a_rule_says_what_the_alarm_does() {
 /// A muted alarm stays muted, and one that somebody deleted comes back.
 #[tokio::test(start_paused = true)]
 async fn muting_is_nobodys_drift() {
-    let subject = subject().await;
+    let subject = subject();
     let mut life = Life::new(&subject, subject.adapter.clone(), owner("muted"));
     life.until(Wish::Present).await.expect("it comes up");
     let id = life.claim.id.clone().expect("it has an id");
@@ -178,7 +176,7 @@ async fn muting_is_nobodys_drift() {
 /// Who is to be told has to be there; nothing else is touched meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_missing_group_of_contacts_is_named() {
-    let subject = subject().await;
+    let subject = subject();
     let mut life = Life::new(&subject, subject.adapter.clone(), owner("lonely"));
     life.spec = alarm(|alarm| alarm["notify"] = json!(["nobody"]));
     let error = life.step(Wish::Present).await.expect_err("there is no such group");
@@ -192,7 +190,7 @@ async fn a_missing_group_of_contacts_is_named() {
 /// That a list cannot be had does not say that it is empty.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_no_absence() {
-    let subject = subject().await;
+    let subject = subject();
     let mut life = Life::new(&subject, subject.adapter.clone(), owner("refused"));
     life.until(Wish::Present).await.expect("it comes up");
     let refused = Fault::Refused {

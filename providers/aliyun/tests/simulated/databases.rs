@@ -1,99 +1,24 @@
 //! Databases on the simulated cloud: what is sent, what the answers mean, and what is left alone.
 
-mod simulated;
+use mooring_provider::{Access, Account, Change, ErrorKind, ExternalId, Goal, Kind, Phase, Sighting, Step, tag};
+use mooring_simulator_aliyun::{Fault, Kind as Thing, Planned, Resource, SHARED_VPC};
+use serde_json::json;
 
-use std::sync::Arc;
+use crate::kit::Scene;
 
-use mooring_provider::{
-    Access, Account, AccountGoal, Change, Claim, ClusterId, DynAdapter, ErrorKind, ExternalId, Goal, Identity, Key,
-    Kind, Outcome, Owner, Phase, Result, Sighting, Step, conformance::Intents, converge, tag,
-};
-use mooring_simulator_aliyun::{Fault, Handle, Kind as Thing, Planned};
-use serde_json::{Value as Json, json};
-
-struct Scene {
-    cloud: Arc<Handle>,
-    adapter: Arc<dyn DynAdapter>,
-    claim: Claim,
-    spec: Json,
+fn scene() -> Scene {
+    Scene::new(Kind::Rds)
 }
 
-impl Scene {
-    async fn with(config: Json) -> Self {
-        let cloud = simulated::cloud(|_| {}).await;
-        let adapter = simulated::provider(&cloud, &config)
-            .adapter(Kind::Rds)
-            .expect("databases are served");
-        Self {
-            cloud,
-            adapter,
-            claim: claim("k3x9q2"),
-            spec: simulated::spec(Kind::Rds),
-        }
-    }
-
-    async fn new() -> Self {
-        Self::with(json!({})).await
-    }
-
-    async fn step(&mut self, goal: &Goal) -> Result<Outcome> {
-        let journal = Intents::new(std::time::Duration::ZERO);
-        let outcome = converge(&*self.adapter, &*journal, &self.claim, goal).await?;
-        if let Step::Created { id, .. } = &outcome.step {
-            self.claim.id = Some(id.clone());
-        }
-        Ok(outcome)
-    }
-
-    fn present(&self, accounts: Vec<Account>) -> Goal {
-        Goal::Present {
-            spec: self.spec.clone(),
-            applied: None,
-            was_ready: false,
-            recreate: false,
-            accounts: accounts
-                .into_iter()
-                .map(|account| AccountGoal { account, told: false })
-                .collect(),
-            revoked: Vec::new(),
-        }
-    }
-
-    /// Up and ready.
-    async fn up(&mut self) -> ExternalId {
-        for _ in 0..30 {
-            let goal = self.present(Vec::new());
-            if self.step(&goal).await.expect("it comes up").step == Step::Ready {
-                return self.claim.id.clone().expect("it was created");
-            }
-        }
-        panic!("it does not come up")
-    }
-
-    async fn sight(&self) -> mooring_provider::AnyState {
-        match self.adapter.observe(std::slice::from_ref(&self.claim)).await.pop() {
-            Some(Ok(Sighting::One(state))) => state,
-            other => panic!("it should be seen, not {other:?}"),
-        }
-    }
-
-    fn change(&self, change: impl FnOnce(&mut mooring_simulator_aliyun::Resource)) {
-        let id = self.claim.id.as_ref().expect("it was created");
-        assert!(self.cloud.change(Thing::Db, id.as_str(), change));
-    }
-
-    fn last(&self, action: &str) -> Json {
-        let call = self.cloud.calls(0).into_iter().rfind(|call| call.action == action);
-        Json::Object(call.unwrap_or_else(|| panic!("{action} was not called")).params)
-    }
+/// Up and ready.
+async fn up(scene: &mut Scene) -> ExternalId {
+    scene.up().await;
+    scene.claim.id.clone().expect("it was created")
 }
 
-fn claim(identity: &str) -> Claim {
-    Claim::new(Owner {
-        cluster: ClusterId::new("c1"),
-        identity: Identity::new(identity),
-        key: Key::new("team-a", "shop", "web", "rds"),
-    })
+fn change(scene: &Scene, change: impl FnOnce(&mut Resource)) {
+    let id = scene.claim.id.as_ref().expect("it was created");
+    assert!(scene.cloud.change(Thing::Db, id.as_str(), change));
 }
 
 fn account(access: Access, password: &str) -> Account {
@@ -106,7 +31,7 @@ fn account(access: Access, password: &str) -> Account {
 
 #[tokio::test]
 async fn an_instance_is_ordered_closed_and_tagged() {
-    let mut scene = Scene::new().await;
+    let mut scene = scene();
     let goal = scene.present(Vec::new());
     scene.step(&goal).await.expect("it is ordered");
     let sent = scene.last("CreateDBInstance");
@@ -133,7 +58,7 @@ async fn an_instance_is_ordered_closed_and_tagged() {
 
 #[tokio::test]
 async fn an_instance_that_came_without_its_tags_gets_them() {
-    let mut scene = Scene::new().await;
+    let mut scene = scene();
     scene
         .cloud
         .fail(Planned::action("Rds", "CreateDBInstance", Fault::Untagged));
@@ -163,10 +88,10 @@ async fn an_instance_that_came_without_its_tags_gets_them() {
 
 #[tokio::test]
 async fn a_batch_is_described_together() {
-    let mut scene = Scene::new().await;
+    let mut scene = scene();
     let mut claims = Vec::new();
     for identity in ["a1", "b2", "c3"] {
-        scene.claim = claim(identity);
+        scene.claim = Scene::claim(Kind::Rds, identity);
         scene.up().await;
         claims.push(scene.claim.clone());
     }
@@ -184,14 +109,14 @@ async fn a_batch_is_described_together() {
 
 #[tokio::test]
 async fn locks_say_who_has_to_act() {
-    let mut scene = Scene::new().await;
+    let mut scene = scene();
     scene.up().await;
     for (lock, failed, word) in [
         ("LockByExpiration", true, "AccountOverdue"),
         ("ManualLock", true, "unlock"),
         ("LockByDiskQuota", false, "disk is full"),
     ] {
-        scene.change(|db| {
+        change(&scene, |db| {
             db.attrs.insert("LockMode".into(), lock.into());
         });
         match scene.adapter.phase(&scene.sight().await) {
@@ -200,7 +125,7 @@ async fn locks_say_who_has_to_act() {
             other => panic!("{lock} is {other:?}"),
         }
     }
-    scene.change(|db| {
+    change(&scene, |db| {
         db.attrs.insert("LockMode".into(), "SomethingNew".into());
     });
     assert!(matches!(scene.adapter.phase(&scene.sight().await), Phase::Busy(_)));
@@ -209,10 +134,10 @@ async fn locks_say_who_has_to_act() {
 #[tokio::test]
 async fn a_subscription_says_until_when_it_is_paid() {
     let subscribed = json!({"rds": {"subscription": {"period": "Month", "count": 1}}});
-    let mut scene = Scene::with(subscribed).await;
+    let mut scene = Scene::with(Kind::Rds, &subscribed);
     scene.up().await;
     assert_eq!(scene.last("CreateDBInstance")["PayType"], "Prepaid");
-    scene.change(|db| {
+    change(&scene, |db| {
         db.attrs.insert("ExpireTime".into(), "2027-01-01T00:00:00Z".into());
     });
     let error = scene.step(&Goal::Absent).await.expect_err("it cannot be deleted");
@@ -223,9 +148,9 @@ async fn a_subscription_says_until_when_it_is_paid() {
 
 #[tokio::test]
 async fn storage_that_the_provider_has_grown_is_no_drift() {
-    let mut scene = Scene::new().await;
+    let mut scene = scene();
     scene.up().await;
-    scene.change(|db| {
+    change(&scene, |db| {
         db.attrs.insert("DBInstanceStorage".into(), 60.into());
     });
     let drift = scene
@@ -249,7 +174,7 @@ async fn storage_that_the_provider_has_grown_is_no_drift() {
 
 #[tokio::test]
 async fn storage_never_shrinks() {
-    let mut scene = Scene::new().await;
+    let mut scene = scene();
     scene.spec["storage"] = json!("100Gi");
     scene.up().await;
     scene.spec["storage"] = json!("50Gi");
@@ -265,8 +190,8 @@ async fn storage_never_shrinks() {
 
 #[tokio::test]
 async fn somebody_elses_group_of_the_whitelist_is_left_alone() {
-    let mut scene = Scene::new().await;
-    let id = scene.up().await;
+    let mut scene = scene();
+    let id = up(&mut scene).await;
     let by_hand = json!({
         "DBInstanceId": id.as_str(), "DBInstanceIPArrayName": "dba", "ModifyMode": "Cover", "SecurityIps": "10.1.1.1",
     });
@@ -297,8 +222,8 @@ async fn somebody_elses_group_of_the_whitelist_is_left_alone() {
 
 #[tokio::test]
 async fn an_account_gets_its_access_and_no_more() {
-    let mut scene = Scene::new().await;
-    let id = scene.up().await;
+    let mut scene = scene();
+    let id = up(&mut scene).await;
     for (access, may) in [
         (Access::Owner, "ReadWrite"),
         (Access::ReadOnly, "ReadOnly"),
@@ -326,9 +251,15 @@ async fn an_account_gets_its_access_and_no_more() {
 
 #[tokio::test]
 async fn what_is_not_served_is_said_before_anything_is_ordered() {
-    let scene = Scene::new().await;
+    let scene = scene();
     for (field, value, kind, word) in [
         ("engine", json!("polardb-mysql"), ErrorKind::Unsupported, "another API"),
+        (
+            "engine",
+            json!("polardb-postgresql"),
+            ErrorKind::Unsupported,
+            "engines: {polardb-postgresql:",
+        ),
         ("version", json!("9.9"), ErrorKind::InvalidSpec, "8.0, 5.7"),
         ("database", json!("Shop!"), ErrorKind::InvalidSpec, "Shop!"),
         ("database", json!("mysql"), ErrorKind::InvalidSpec, "the engine's own"),
@@ -357,7 +288,7 @@ async fn what_is_not_served_is_said_before_anything_is_ordered() {
 
 #[tokio::test]
 async fn a_standby_needs_a_second_zone_and_the_subnets_their_network() {
-    let scene = Scene::new().await;
+    let scene = scene();
     let mut spec = scene.spec.clone();
     spec["network"]["subnets"] = json!([{"id": "vsw-shared-1"}]);
     let error = scene.adapter.create(&scene.claim, &spec).await.expect_err("one zone");
@@ -376,4 +307,59 @@ async fn a_standby_needs_a_second_zone_and_the_subnets_their_network() {
         "{error}"
     );
     assert_eq!(scene.cloud.count("Rds", "CreateDBInstance"), 0);
+}
+
+#[tokio::test]
+async fn a_security_group_is_let_in_beside_somebody_elses() {
+    let mut scene = scene();
+    let id = up(&mut scene).await;
+    assert_eq!(
+        scene.cloud.count("Rds", "DescribeSecurityGroupConfiguration"),
+        0,
+        "who has none is not asked"
+    );
+    let group = |name: &str| {
+        let params = json!({"RegionId": "cn-hangzhou", "VpcId": SHARED_VPC, "SecurityGroupName": name});
+        let made = scene
+            .cloud
+            .act("Ecs", "CreateSecurityGroup", params)
+            .expect("a person may do it");
+        made["SecurityGroupId"].as_str().expect("it has an id").to_owned()
+    };
+    let (pods, others, theirs) = (group("pods"), group("others"), group("theirs"));
+    let by_hand = json!({"DBInstanceId": id.as_str(), "SecurityGroupId": theirs});
+    scene
+        .cloud
+        .act("Rds", "ModifySecurityGroupConfiguration", by_hand)
+        .expect("a person may do it");
+    let let_in = |scene: &Scene| {
+        let mut groups = scene.cloud.get(Thing::Db, id.as_str()).expect("it is there").attrs["SecurityGroups"].clone();
+        groups.as_array_mut().expect("a list").sort_by_key(ToString::to_string);
+        groups
+    };
+    let sorted = |mut all: Vec<&String>| {
+        all.sort();
+        json!(all)
+    };
+    for (wanted, is) in [
+        (Some(&pods), sorted(vec![&pods, &theirs])),
+        (Some(&others), sorted(vec![&others, &theirs])),
+        (None, sorted(vec![&theirs])),
+    ] {
+        scene.spec["clientSecurityGroup"] = json!(wanted);
+        scene.up().await;
+        assert_eq!(let_in(&scene), is);
+    }
+    assert!(
+        !scene.of(Thing::Db)[0].tags.contains_key("mooring.dev/clients"),
+        "no note is left"
+    );
+    let mut spec = scene.spec.clone();
+    spec["clientSecurityGroup"] = json!("default");
+    let error = scene.adapter.validate(&spec).expect_err("it is no id");
+    assert_eq!(error.kind(), ErrorKind::InvalidSpec);
+    assert!(
+        error.message().contains("network.clients.securityGroup: `default`"),
+        "{error}"
+    );
 }
