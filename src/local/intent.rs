@@ -190,7 +190,8 @@ pub(super) async fn survey(
         }
     }
     for declaration in &declared.resources {
-        match intent.consumer(declaration, &declared.resources) {
+        let consumer = intent.consumer(declaration, &declared.resources);
+        match consumer.and_then(|consumer| intent.granted(consumer)) {
             Ok(consumer) => intent.consumers.extend(consumer),
             Err(problem) => intent.refused.push(refused(declaration, vec![problem])),
         }

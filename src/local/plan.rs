@@ -161,13 +161,20 @@ pub async fn plan(front: &Front, documents: &Documents, environment: Option<&str
             }
         }
     }
-    for consumer in intent
-        .consumers
-        .iter()
-        .filter(|consumer| consumer.key != consumer.target)
-    {
+    for consumer in &intent.consumers {
         let (by, of) = (name(&consumer.key), name(&consumer.target));
-        notes.push(format!("{by}: uses {of} with an account of its own"));
+        if consumer.key != consumer.target {
+            notes.push(format!("{by}: uses {of} with an account of its own"));
+        }
+        if let Some(Ok(granted)) = intent
+            .grants(consumer)
+            .filter(|granted| !matches!(granted, Ok(access) if *access == consumer.access))
+        {
+            let (asked, granted) = (consumer.access.as_str(), granted.as_str());
+            notes.push(format!(
+                "{by}: asks for access `{asked}` and gets `{granted}`, as the provider allows no less"
+            ));
+        }
     }
     Ok(Plan {
         application: intent.application,

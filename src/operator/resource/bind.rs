@@ -149,6 +149,9 @@ async fn bound(
     let own = has_accounts(context, &target, kind);
     let mut account = None;
     if own {
+        if let Some(error) = adapter(context, &target, kind).and_then(|adapter| adapter.grants(access).err()) {
+            return Ok(Err(Told::no(error.reason(), format!("access: {}", error.message()))));
+        }
         let Some(name) = login(context, &target, kind, &declaration.key) else {
             return Ok(Err(Told::no("WaitingFor", format!("`{to}` must be ready first"))));
         };
@@ -222,11 +225,8 @@ async fn bound(
 
 /// Whether those who bind to it get an account of their own.
 pub(super) fn has_accounts(context: &Context, target: &Relative, kind: mooring_provider::Kind) -> bool {
-    let provider = target.status().provider;
-    let connection = provider.and_then(|name| context.engine.connections().get(&name));
     !target.declaration.properties.contains_key("existing")
-        && connection
-            .and_then(|connection| connection.adapter(kind, Priority::Create).ok())
+        && adapter(context, target, kind)
             // A database has accounts wherever it is; whether another kind has, its provider says.
             .map_or(kind == mooring_provider::Kind::Rds, |adapter| {
                 adapter.capability().accounts
@@ -237,12 +237,14 @@ pub(super) fn has_accounts(context: &Context, target: &Relative, kind: mooring_p
 pub(super) fn login(context: &Context, target: &Relative, kind: mooring_provider::Kind, bind: &Key) -> Option<String> {
     let identity = Identity::new(target.object.annotations().get(names::IDENTITY)?.as_str());
     let wish = account::of_bind(bind);
-    let connection = target
-        .status()
-        .provider
-        .and_then(|name| context.engine.connections().get(&name));
-    let adapter = connection.and_then(|connection| connection.adapter(kind, Priority::Create).ok());
+    let adapter = adapter(context, target, kind);
     Some(adapter.map_or_else(|| wish.clone(), |adapter| adapter.login(&identity, &wish)))
+}
+
+/// What serves a target, once it is known where that is.
+fn adapter(context: &Context, target: &Relative, kind: mooring_provider::Kind) -> Option<impl DynAdapter> {
+    let connection = context.engine.connections().get(&target.status().provider?)?;
+    connection.adapter(kind, Priority::Create).ok()
 }
 
 /// The target's entries without what is its own: its templates, and its account where the bind has another.

@@ -7,11 +7,9 @@ use mooring_provider::{
     conformance::{Life, Subject, Wish},
     spec::Engine,
 };
+use mooring_test_servers::{ADMIN, programs};
 
-use crate::{
-    server::{ADMIN, programs},
-    subject::{OneServer, database, owner, provider},
-};
+use crate::subject::{OneServer, database, owner, provider};
 
 async fn a_dump_is_restored(engine: Engine) {
     let one = OneServer::start(engine).await;

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use tokio::process::Command;
 
 use crate::{
-    project::{Project, text},
+    project::{Opens as _, Project, text},
     proxy::Cuts,
 };
 

@@ -1,0 +1,126 @@
+//! Servers of one's own for everything: MariaDB, Caddy, Loki, Prometheus.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use mooring_provider::spec::Engine;
+use mooring_test_servers::{ADMIN, Caddy, Loki, Process, Prometheus, Server, mysqld_exporter};
+use serde_json::json;
+
+use crate::{
+    place::{Got, Place, documents},
+    real,
+    shop::Backends,
+    workplace::Workplace,
+};
+
+/// The servers.
+pub(crate) struct Onprem<'a> {
+    mariadb: Server,
+    caddy: Caddy,
+    prometheus: Prometheus,
+    loki: &'a Loki,
+    registry: PathBuf,
+    /// The one on which Caddy listens.
+    address: String,
+    _exporter: Process,
+}
+
+impl<'a> Onprem<'a> {
+    /// Starts them.
+    pub(crate) async fn start(loki: &'a Loki, address: &str) -> Self {
+        let (mariadb, caddy) = tokio::join!(Server::start(Engine::Mariadb), Caddy::start());
+        let reader = "CREATE USER exporter@'%' IDENTIFIED BY 'Exp-1'; GRANT PROCESS, SELECT ON *.* TO exporter@'%'";
+        mariadb.execute(reader).await;
+        let source = format!("exporter:Exp-1@tcp(127.0.0.1:{})/?tls=skip-verify", mariadb.port);
+        let (exporter, port) = mysqld_exporter(&mariadb.path(""), &source).await;
+        let prometheus = Prometheus::start(&format!("127.0.0.1:{port}")).await;
+        let registry = loki.registry().join("onprem");
+        std::fs::create_dir(&registry).expect("there is room");
+        Self {
+            mariadb,
+            caddy,
+            prometheus,
+            loki,
+            registry,
+            address: address.to_owned(),
+            _exporter: exporter,
+        }
+    }
+
+    /// What the server says to an administrator who is not Mooring.
+    fn mariadb(&self, statement: &str) -> String {
+        let socket = format!("--socket={}", self.mariadb.path("sock").display());
+        real::said(
+            "mariadb",
+            &["--no-defaults", "--user=root", "-N", "-B", &socket, "-e", statement],
+        )
+    }
+}
+
+#[async_trait]
+impl Place for Onprem<'_> {
+    fn environment(&self) -> &'static str {
+        "idc"
+    }
+
+    fn documents(&self) -> String {
+        let server = json!({
+            "name": "maria1", "host": "127.0.0.1", "port": self.mariadb.port, "caBundle": self.mariadb.ca,
+        });
+        let servers = json!({
+            "mariadb": [server],
+            "log": {
+                "flavour": "loki", "url": self.loki.url, "registry": self.registry, "retention": "30d", "removal": "ask",
+            },
+            "monitor": {
+                "url": self.prometheus.url, "rulesDirectory": self.prometheus.rules(),
+                "targetsDirectory": self.prometheus.targets(),
+            },
+            "slb": {"adminUrl": self.caddy.admin, "addresses": [self.address]},
+        });
+        documents(&[
+            json!({
+                "apiVersion": "mooring.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": "idc"},
+                "spec": {"onprem": servers, "credentials": {"secretRef": {"name": "idc"}}},
+            }),
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "idc", "namespace": "mooring-system"},
+                "stringData": {"maria1.username": ADMIN.0, "maria1.password": ADMIN.1},
+            }),
+            json!({
+                "apiVersion": "mooring.dev/v1alpha1", "kind": "Environment", "metadata": {"name": "idc"},
+                "spec": {
+                    "providers": {"default": "idc", "vpc": "none"},
+                    "network": {"clients": {"cidrs": ["127.0.0.0/8"]}, "backends": "pods"},
+                    "sizes": {"rds": {"small": {"onprem": "10"}}},
+                    "engines": {"mysql": {"onprem": "mariadb"}},
+                    "allowedNamespaces": {},
+                },
+            }),
+        ])
+    }
+
+    async fn is_used(&self, _: &Workplace, got: &Got, backends: &Backends) -> Vec<sqlx::MySqlConnection> {
+        assert!(!real::both_log_in(got).await, "a reader writes");
+        real::requests_are_balanced(got, backends).await;
+        real::lines_arrive(got, self.loki);
+        real::an_alarm_rings(got, &self.prometheus).await
+    }
+
+    async fn is_empty(&self, _: &Workplace, got: &Got) {
+        assert!(!self.mariadb("SHOW DATABASES").contains("shop"));
+        let users = self.mariadb("SELECT User FROM mysql.user");
+        assert!(
+            users.contains("exporter") && !users.contains("shop") && !users.contains("report"),
+            "{users}"
+        );
+        assert_eq!(self.mariadb("SELECT COUNT(*) FROM mooring.`databases`").trim(), "0");
+        let servers = format!("{}/config/apps/http/servers", self.caddy.admin);
+        let servers = real::said("curl", &["--silent", "--fail", &servers]);
+        assert!(["{}", "null"].contains(&servers.trim()), "{servers}");
+        real::nobody_listens(got).await;
+        real::no_tenant_is_left(got, self.loki, &self.registry);
+        real::no_alarm_is_left(&self.prometheus).await;
+    }
+}
