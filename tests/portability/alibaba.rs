@@ -1,6 +1,6 @@
 //! Alibaba Cloud, whose part the simulator plays.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mooring_simulator_aliyun::{
@@ -32,7 +32,7 @@ pub(crate) struct Alibaba(Handle);
 
 impl Alibaba {
     /// Starts one in which both processes of the application have network interfaces.
-    pub(crate) async fn start(backends: &Backends) -> Self {
+    pub(crate) async fn start(backends: Arc<Backends>) -> Self {
         let options = Options {
             provisioning: Duration::from_millis(300),
             ..Options::default()
@@ -109,6 +109,14 @@ impl Place for Alibaba {
                 },
             }),
         ])
+    }
+
+    fn differences(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn refusals(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
     }
 
     async fn is_used(&self, _: &Workplace, got: &Got, _: &Backends) -> Vec<sqlx::MySqlConnection> {

@@ -18,19 +18,39 @@ mod shop;
 #[allow(dead_code, reason = "the tests of the clusterless front use more of it")]
 mod workplace;
 
-use mooring_test_servers::{Loki, openstack::range};
-use place::lives_and_dies;
+use std::{collections::BTreeSet, sync::Arc};
 
-/// The four environments at once: most of the time one waits.
+use futures::future::join_all;
+use mooring_test_servers::{Loki, openstack::range};
+use place::{Place, lives_and_dies};
+use shop::Backends;
+use tokio::task::JoinHandle;
+
+/// The four environments at once: most of the time each waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_application_lives_in_four_environments_by_a_change_of_one_label() {
-    let (loki, backends) = (Loki::start().await, shop::Backends::start(&range()));
-    let in_mock = async { lives_and_dies(&mock::Mock, &backends).await };
-    let in_openstack = async { lives_and_dies(&openstack::Openstack::start(&loki).await, &backends).await };
-    let in_onprem = async { lives_and_dies(&onprem::Onprem::start(&loki, &backends.free).await, &backends).await };
-    let in_alibaba = async { lives_and_dies(&alibaba::Alibaba::start(&backends).await, &backends).await };
-    let (mock, openstack, onprem, alibaba) = tokio::join!(in_mock, in_openstack, in_onprem, in_alibaba);
-    for (place, got) in [("openstack", openstack), ("onprem", onprem), ("alibaba", alibaba)] {
-        assert_eq!(got, mock, "the names of the variables in {place}");
+    let (loki, backends) = (Arc::new(Loki::start().await), Arc::new(Backends::start(&range())));
+    let mock = lives(&backends, async { mock::Mock });
+    let others = [
+        lives(&backends, openstack::Openstack::start(loki.clone())),
+        lives(&backends, onprem::Onprem::start(loki, backends.free.clone())),
+        lives(&backends, alibaba::Alibaba::start(backends.clone())),
+    ];
+    let names = mock.await.expect("the mock cloud");
+    // Each goes on to its end, whatever becomes of another.
+    for place in join_all(others).await {
+        assert_eq!(
+            place.expect("an environment"),
+            names,
+            "the variables are called alike everywhere"
+        );
     }
+}
+
+fn lives<P: Place>(
+    backends: &Arc<Backends>,
+    place: impl Future<Output = P> + Send + 'static,
+) -> JoinHandle<[BTreeSet<String>; 2]> {
+    let backends = backends.clone();
+    tokio::spawn(async move { lives_and_dies(&place.await, &backends).await })
 }

@@ -36,6 +36,14 @@ spec: {{providers: {{default: laptop}}, allowedNamespaces: {{}}}}
         )
     }
 
+    fn differences(&self) -> &'static [(&'static str, &'static str)] {
+        &[("shop-web-monitor", "they never go off")]
+    }
+
+    fn refusals(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     async fn is_used(&self, workplace: &Workplace, got: &Got, _: &Backends) -> Vec<sqlx::MySqlConnection> {
         let (cloud, id) = (workplace.cloud_at(STATE), ExternalId::new(got.ids["rds"].as_str()));
         for (variables, access) in [(&got.web, Access::Owner), (&got.report, Access::ReadOnly)] {

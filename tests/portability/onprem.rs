@@ -1,6 +1,6 @@
 //! Servers of one's own for everything: MariaDB, Caddy, Loki, Prometheus.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use mooring_provider::spec::Engine;
@@ -15,20 +15,20 @@ use crate::{
 };
 
 /// The servers.
-pub(crate) struct Onprem<'a> {
+pub(crate) struct Onprem {
     mariadb: Server,
     caddy: Caddy,
     prometheus: Prometheus,
-    loki: &'a Loki,
+    loki: Arc<Loki>,
     registry: PathBuf,
     /// The one on which Caddy listens.
     address: String,
     _exporter: Process,
 }
 
-impl<'a> Onprem<'a> {
+impl Onprem {
     /// Starts them.
-    pub(crate) async fn start(loki: &'a Loki, address: &str) -> Self {
+    pub(crate) async fn start(loki: Arc<Loki>, address: String) -> Self {
         let (mariadb, caddy) = tokio::join!(Server::start(Engine::Mariadb), Caddy::start());
         let reader = "CREATE USER exporter@'%' IDENTIFIED BY 'Exp-1'; GRANT PROCESS, SELECT ON *.* TO exporter@'%'";
         mariadb.execute(reader).await;
@@ -43,7 +43,7 @@ impl<'a> Onprem<'a> {
             prometheus,
             loki,
             registry,
-            address: address.to_owned(),
+            address,
             _exporter: exporter,
         }
     }
@@ -59,7 +59,7 @@ impl<'a> Onprem<'a> {
 }
 
 #[async_trait]
-impl Place for Onprem<'_> {
+impl Place for Onprem {
     fn environment(&self) -> &'static str {
         "idc"
     }
@@ -101,10 +101,30 @@ impl Place for Onprem<'_> {
         ])
     }
 
+    fn differences(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("shop-web-rds", r#""field":"engine served as","#),
+            ("shop-web-rds", "one of many on a shared mariadb server"),
+            ("shop-web-rds", "have names of their own here"),
+            ("shop-web-rds", "the version is the server's"),
+            ("shop-web-slb", "as available as its host"),
+            ("shop-web-log", "the cluster's own collector"),
+            ("shop-web-log", "its lines go some time after"),
+            ("shop-web-monitor", "the fullest of its users"),
+        ]
+    }
+
+    fn refusals(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("shop-web-slb", "`tcp` cannot be balanced by a Caddy"),
+            ("shop-web-monitor", "cannot be had from the usual exporters"),
+        ]
+    }
+
     async fn is_used(&self, _: &Workplace, got: &Got, backends: &Backends) -> Vec<sqlx::MySqlConnection> {
         assert!(!real::both_log_in(got).await, "a reader writes");
         real::requests_are_balanced(got, backends).await;
-        real::lines_arrive(got, self.loki);
+        real::lines_arrive(got, &self.loki);
         real::an_alarm_rings(got, &self.prometheus).await
     }
 
@@ -120,7 +140,7 @@ impl Place for Onprem<'_> {
         let servers = real::said("curl", &["--silent", "--fail", &servers]);
         assert!(["{}", "null"].contains(&servers.trim()), "{servers}");
         real::nobody_listens(got).await;
-        real::no_tenant_is_left(got, self.loki, &self.registry);
+        real::no_tenant_is_left(got, &self.loki, &self.registry);
         real::no_alarm_is_left(&self.prometheus).await;
     }
 }

@@ -1,6 +1,9 @@
 //! OpenStack, with logs and alarms on servers beside it.
 
-use std::{path::PathBuf, sync::Mutex};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use mooring_test_servers::{
@@ -17,19 +20,19 @@ use crate::{
 };
 
 /// A project with a network, and the servers beside it.
-pub(crate) struct Openstack<'a> {
+pub(crate) struct Openstack {
     project: Project,
     prometheus: Prometheus,
-    loki: &'a Loki,
+    loki: Arc<Loki>,
     registry: PathBuf,
     exporter: Mutex<Option<Process>>,
     /// The ports that were there before.
     ports: usize,
 }
 
-impl<'a> Openstack<'a> {
+impl Openstack {
     /// Starts what is not there yet.
-    pub(crate) async fn start(loki: &'a Loki) -> Self {
+    pub(crate) async fn start(loki: Arc<Loki>) -> Self {
         let (project, prometheus) = tokio::join!(Project::new("portability"), Prometheus::start("127.0.0.1:1"));
         let registry = loki.registry().join("openstack");
         std::fs::create_dir(&registry).expect("there is room");
@@ -61,7 +64,7 @@ impl<'a> Openstack<'a> {
 }
 
 #[async_trait]
-impl Place for Openstack<'_> {
+impl Place for Openstack {
     fn environment(&self) -> &'static str {
         "datacentre"
     }
@@ -111,11 +114,32 @@ impl Place for Openstack<'_> {
         ])
     }
 
+    fn differences(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("shop-web-rds", r#""field":"engine served as","#),
+            ("shop-web-rds", "gives each account all rights"),
+            ("shop-web-rds", "connections are plain"),
+            (
+                "the application",
+                "report/bind: asks for access `readonly` and gets `owner`",
+            ),
+            ("shop-web-log", "the cluster's own collector"),
+            ("shop-web-monitor", "the label `instance` of its exporter is its id"),
+        ]
+    }
+
+    fn refusals(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("shop-web-rds", "highAvailability"),
+            ("shop-web-monitor", "cannot be had from the usual exporters"),
+        ]
+    }
+
     async fn is_used(&self, _: &Workplace, got: &Got, backends: &Backends) -> Vec<sqlx::MySqlConnection> {
         self.watch(got).await;
         assert!(real::both_log_in(got).await, "Trove knows owners only");
         real::requests_are_balanced(got, backends).await;
-        real::lines_arrive(got, self.loki);
+        real::lines_arrive(got, &self.loki);
         real::an_alarm_rings(got, &self.prometheus).await
     }
 
@@ -144,7 +168,7 @@ impl Place for Openstack<'_> {
             "the network is the operator's, and stays"
         );
         real::nobody_listens(got).await;
-        real::no_tenant_is_left(got, self.loki, &self.registry);
+        real::no_tenant_is_left(got, &self.loki, &self.registry);
         real::no_alarm_is_left(&self.prometheus).await;
     }
 }

@@ -27,12 +27,18 @@ pub(crate) struct Got {
 
 /// An environment.
 #[async_trait]
-pub(crate) trait Place: Sync {
+pub(crate) trait Place: Send + Sync {
     /// Its name.
     fn environment(&self) -> &'static str;
 
     /// What an SRE writes: ProviderConfigs with their Secrets, and the Environment.
     fn documents(&self) -> String;
+
+    /// What `plan` says that it does differently: of which resource, and words of what is said.
+    fn differences(&self) -> &'static [(&'static str, &'static str)];
+
+    /// What `plan` refuses of a more demanding application: which resource, and words of why.
+    fn refusals(&self) -> &'static [(&'static str, &'static str)];
 
     /// Uses what the application got, as far as it is real here. What it holds open meanwhile is held while the
     /// application is taken down.
@@ -48,6 +54,7 @@ pub(crate) async fn lives_and_dies(place: &dyn Place, backends: &Backends) -> [B
     workplace.write("shop.yaml", &shop(place.environment(), backends));
     workplace.write("places.yaml", &place.documents());
     plans::differs(place, &workplace).await;
+    plans::refuses(place, &workplace).await;
 
     let up = run(
         &workplace,

@@ -31,7 +31,7 @@ spec:
             targets: [{targets}]
             as: LB
         - {{type: log, properties: {{sources: [stdout], as: LOG}}}}
-        - {{type: monitor, properties: {{alarms: [{{of: rds, metric: connections, above: 80%, for: 1s}}]}}}}
+        - {{type: monitor, properties: {{alarms: [{{of: rds, metric: connections, above: 80%, for: 1m}}]}}}}
     - name: report
       type: worker
       properties: {{image: shop-report:1.0}}

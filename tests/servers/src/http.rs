@@ -68,13 +68,13 @@ pub fn json(url: &str) -> Json {
 
 /// Looks until it is so.
 pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..600 {
+    for _ in 0..3_000 {
         if is_so() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("in a minute it never came to be that {what}");
+    panic!("in five minutes it never came to be that {what}");
 }
 
 /// A request as a small server gets it.
