@@ -7,6 +7,7 @@
 //! request or a line: there a login is compared with what they were told, and no more is shown.
 
 mod alibaba;
+mod cluster;
 mod mock;
 mod onprem;
 mod openstack;
@@ -14,6 +15,8 @@ mod place;
 mod plans;
 mod real;
 mod shop;
+#[path = "../support/mod.rs"]
+mod support;
 #[path = "../local/workplace.rs"]
 #[allow(dead_code, reason = "the tests of the clusterless front use more of it")]
 mod workplace;

@@ -19,6 +19,8 @@ pub(crate) type Variables = BTreeMap<String, String>;
 
 /// What the two components got.
 pub(crate) struct Got {
+    /// The namespace of the application.
+    pub(crate) namespace: String,
     pub(crate) web: Variables,
     pub(crate) report: Variables,
     /// What the providers call the application's resources, by kind.
@@ -67,6 +69,7 @@ pub(crate) async fn lives_and_dies(place: &dyn Place, backends: &Backends) -> [B
     let resources = up["resources"].as_array().expect("resources");
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let got = Got {
+        namespace: "default".into(),
         web: ours(workplace.env("web")),
         report: ours(workplace.env("report")),
         ids: resources

@@ -73,7 +73,11 @@ pub(crate) async fn an_alarm_rings(got: &Got, prometheus: &Prometheus) -> Vec<My
     http::until("the alarm is in Alertmanager", || !prometheus.alerts().is_empty()).await;
     let alert = prometheus.alerts().remove(0);
     let labels = &alert["labels"];
-    for (label, value) in [("namespace", "default"), ("application", "shop"), ("component", "web")] {
+    for (label, value) in [
+        ("namespace", got.namespace.as_str()),
+        ("application", "shop"),
+        ("component", "web"),
+    ] {
         assert_eq!(labels[label], value, "{labels}");
     }
     held
