@@ -247,6 +247,7 @@ impl Intent {
         adapter
             .validate(&effective.spec)
             .map_err(|error| within(Problem::new(reason::INVALID_SPEC, error.message())))?;
+        effective::can_be_kept(effective.deletion.policy, &adapter.capability()).map_err(within)?;
         let mut notes = effective.notes.clone();
         if effective.existing.is_none() {
             let more = adapter.notes(&effective.spec);

@@ -201,6 +201,7 @@ fn leaves(front: &Front, record: &Record) -> Planned {
         .map(|fate| (fate.policy, fate.after));
     let how = match policy {
         _ if record.existing => "it is let go as it is, as it is not ours".to_owned(),
+        Some((DeletionPolicy::Snapshot, _)) => "a last backup is made, and its data goes with it".to_owned(),
         Some((DeletionPolicy::Recycle, after)) => format!("it is taken out of use and its data kept for {after}"),
         Some((DeletionPolicy::Retain, _)) => "it is left at the provider, on record".to_owned(),
         _ => "its data goes with it".to_owned(),

@@ -4,6 +4,7 @@ mod input;
 mod keeping;
 mod later;
 mod plan;
+mod snapshot;
 mod trouble;
 mod workplace;
 

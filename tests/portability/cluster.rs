@@ -26,11 +26,11 @@ use crate::{
 struct Kubectl(Cluster);
 
 impl Kubectl {
-    fn apply(&self, namespace: &str, text: &str) {
+    fn apply(&self, namespace: &[&str], text: &str) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("there is room");
         let path = file.path().display().to_string();
-        self.0.kubectl(&["apply", "--namespace", namespace, "-f", &path]);
+        self.0.kubectl(&[&["apply", "-f", &path], namespace].concat());
     }
 
     fn get(&self, namespace: &str, what: &[&str]) -> Json {
@@ -61,6 +61,23 @@ impl Kubectl {
             .into_iter()
             .map(|(key, value)| (key, plain(&text(&value))))
             .collect()
+    }
+
+    /// Whether the two pods of `web` are where its processes are. They are told to be: nobody runs them.
+    fn pods_are_at(&self, namespace: &str, backends: &Backends) -> bool {
+        let listed = self.get(namespace, &["pods", "--selector=app.oam.dev/component=web"]);
+        let mut pods = listed["items"].as_array().cloned().unwrap_or_default();
+        pods.retain(|pod| pod["status"]["podIP"].is_string() && pod["metadata"]["deletionTimestamp"].is_null());
+        for (pod, address) in pods.iter().zip(backends.addresses) {
+            let (name, ip) = (text(&pod["metadata"]["name"]), address.ip().to_string());
+            if pod["status"]["podIP"] != ip.as_str() {
+                let patch = json!({"status": {"podIP": ip, "podIPs": [{"ip": ip}]}}).to_string();
+                let arguments = ["patch", "pod", &name, "--namespace", namespace, "--subresource=status"];
+                self.0
+                    .kubectl(&[&arguments[..], &["--type=merge", "-p", &patch]].concat());
+            }
+        }
+        pods.len() == 2
     }
 
     /// What the container of a component finds in its environment.
@@ -119,8 +136,17 @@ async fn comes_up(
 ) -> (Got, BTreeMap<String, BTreeSet<String>>) {
     let namespace = place.environment();
     kubectl.0.kubectl(&["create", "namespace", namespace]);
-    kubectl.apply(namespace, &place.documents());
-    kubectl.apply(namespace, &shop(namespace, backends));
+    kubectl.apply(&[], &place.documents());
+    kubectl.apply(&["--namespace", namespace], &shop(namespace, backends));
+    until(
+        "its pods are about to run",
+        || namespace.to_owned(),
+        || !kubectl.get(namespace, &["deployment", "web"]).is_null(),
+    )
+    .await;
+    kubectl
+        .0
+        .kubectl(&["scale", "--namespace", namespace, "deployment/web", "--replicas=2"]);
     let ready = |object: &Json| {
         let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions
@@ -139,34 +165,9 @@ async fn comes_up(
     };
     until("everything is ready", shown, || {
         let resources = kubectl.resources(namespace);
-        resources.len() == 5 && resources.values().all(ready)
+        kubectl.pods_are_at(namespace, backends) && resources.len() == 5 && resources.values().all(ready)
     })
     .await;
-    kubectl
-        .0
-        .kubectl(&["scale", "--namespace", namespace, "deployment/web", "--replicas=2"]);
-    let pods = || {
-        let listed = kubectl.get(namespace, &["pods", "--selector=app.oam.dev/component=web"]);
-        let items = listed["items"].as_array().cloned().unwrap_or_default();
-        let run = items.into_iter().filter(|pod| pod["status"]["podIP"].is_string());
-        run.map(|pod| text(&pod["metadata"]["name"])).collect::<Vec<_>>()
-    };
-    until("two pods run", || format!("{:?}", pods()), || pods().len() == 2).await;
-    for (pod, address) in pods().iter().zip(backends.addresses) {
-        let ip = address.ip().to_string();
-        let patch = json!({"status": {"podIP": ip, "podIPs": [{"ip": ip}]}}).to_string();
-        let arguments = [
-            "patch",
-            "pod",
-            pod,
-            "--namespace",
-            namespace,
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-        ];
-        kubectl.0.kubectl(&[&arguments[..], &[&patch]].concat());
-    }
     let resources = kubectl.resources(namespace);
     let ids = resources.iter().filter_map(|(name, object)| {
         let kind = name.rsplit_once('-')?.1;

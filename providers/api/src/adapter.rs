@@ -152,6 +152,8 @@ pub struct Capability {
     pub accounts: bool,
     /// It can be parked and reclaimed with its data.
     pub parks: bool,
+    /// A last backup can be made of it when it is parked.
+    pub backs_up: bool,
 }
 
 impl Capability {
@@ -172,6 +174,7 @@ impl Default for Capability {
             appears_within: Duration::from_secs(60),
             accounts: false,
             parks: false,
+            backs_up: false,
         }
     }
 }

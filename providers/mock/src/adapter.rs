@@ -134,6 +134,7 @@ impl<S: Shape> Adapter for MockAdapter<S> {
             appears_within: config.invisible_for.get() + latency + margin,
             accounts: S::ACCOUNTS,
             parks: S::PARKS,
+            backs_up: S::PARKS && S::ACCOUNTS,
         }
     }
 

@@ -97,6 +97,7 @@ impl Adapter for Rds {
             appears_within: Duration::from_secs(120),
             accounts: true,
             parks: true,
+            backs_up: true,
             ..Capability::default()
         }
     }

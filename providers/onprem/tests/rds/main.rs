@@ -3,6 +3,7 @@
 mod conformance;
 mod dump;
 mod logins;
+mod namesakes;
 mod placement;
 mod proxy;
 mod subject;

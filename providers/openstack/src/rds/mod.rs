@@ -59,6 +59,7 @@ impl Adapter for Databases {
         Capability {
             accounts: true,
             parks: true,
+            backs_up: true,
             ..self.session.capability()
         }
     }
