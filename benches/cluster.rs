@@ -84,11 +84,19 @@ impl Process {
             .collect()
     }
 
-    /// Writes to the API server, Events apart.
-    async fn writes(&self) -> f64 {
-        let metrics = self.metrics().await;
-        let of = |verb: &str| sum(&metrics, &format!("verb=\"{verb}\""));
-        of("create") + of("replace") + of("patch") + of("delete") - sum(&metrics, "mooring_events")
+    /// Writes to the API server so far by resource, Events apart.
+    async fn writes(&self) -> BTreeMap<String, f64> {
+        let mut writes = BTreeMap::new();
+        for (name, count) in self.metrics().await {
+            let label = |key: &str| Some(name.split_once(&format!("{key}=\""))?.1.split('"').next()?.to_owned());
+            let (Some(verb), Some(resource)) = (label("verb"), label("resource")) else {
+                continue;
+            };
+            if matches!(verb.as_str(), "create" | "replace" | "patch" | "delete") && resource != "events" {
+                *writes.entry(resource).or_default() += count;
+            }
+        }
+        writes
     }
 
     fn resident_mb(&self) -> f64 {
@@ -205,7 +213,7 @@ async fn many(size: usize) {
     }
     let all_ready = begun.elapsed();
     process.idle().await;
-    let writes = process.writes().await - before;
+    let writes = process.writes().await;
 
     let (reads_before, cpu_before) = (reads(&process).await, process.cpu());
     // Two periods of the mock's poll of one minute.
@@ -223,12 +231,24 @@ async fn many(size: usize) {
     let idle = restarted.elapsed();
 
     let per_second = (size / 5) as f64 / accepted.as_secs_f64();
+    let per_resource: Vec<_> = writes
+        .iter()
+        .map(|(resource, count)| {
+            let earlier = before.get(resource).copied().unwrap_or_default();
+            (resource, (count - earlier) / (size - 5) as f64)
+        })
+        .collect();
+    let each: Vec<_> = per_resource
+        .iter()
+        .map(|(resource, each)| format!("{resource} {each:.2}"))
+        .collect();
     println!("| {size} resources ({} applications) | |", size / 5);
     println!("|---|---|");
     println!(
         "| API-server writes per resource, declared to bound, Events apart | {:.1} |",
-        writes / (size - 5) as f64
+        per_resource.iter().map(|(_, each)| each).sum::<f64>()
     );
+    println!("| of which {} | |", each.join(", "));
     println!("| applications accepted by the API server per second | {per_second:.0} |");
     println!(
         "| from the first declared to all ready | {:.1} s |",

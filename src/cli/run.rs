@@ -47,7 +47,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SPAN", default_value = "15s")]
     lease: Span,
     /// How many objects of a kind are worked on at once.
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", default_value_t = Options::default().concurrency)]
     concurrency: u16,
     /// Logs as JSON, an object a line.
     #[arg(long, env = "MOORING_LOG_JSON")]

@@ -6,16 +6,16 @@ use std::{
 };
 
 use mooring_provider::{AnyState, Claim, DynAdapter, Error, ErrorKind, Result, Sighting};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::budget::{Budget, Priority};
 
 /// How long the first of a batch waits for others. Short beside any call over a network.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// How long what is at rest waits for others: nobody waits for the answer, and all of a kind are looked at in the same
-/// moment, as fast as the front comes round to each.
-const LINGER_AT_REST: Duration = Duration::from_millis(250);
+/// How long what is at rest waits for a full batch: nobody waits for the answer, and all of a kind are looked at in
+/// the same moment, as fast as the front comes round to each.
+const LINGER_AT_REST: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Waiting {
@@ -30,6 +30,8 @@ pub(super) struct Batcher {
     adapter: Arc<dyn DynAdapter>,
     budget: Budget,
     queue: Mutex<Queue>,
+    /// There is a full batch, or somebody who waits for an answer.
+    due: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +46,7 @@ impl Batcher {
             adapter,
             budget,
             queue: Mutex::default(),
+            due: Notify::new(),
         })
     }
 
@@ -56,6 +59,9 @@ impl Batcher {
                 priority,
                 answer,
             });
+            if priority != Priority::Drift || queue.waiting.len() >= self.adapter.capability().batch {
+                self.due.notify_one();
+            }
             !std::mem::replace(&mut queue.running, true)
         };
         if start {
@@ -76,7 +82,8 @@ impl Batcher {
         loop {
             tokio::time::sleep(LINGER).await;
             if self.most_urgent() == Some(Priority::Drift) && !self.is_full() {
-                tokio::time::sleep(LINGER_AT_REST).await;
+                // One that was due a moment ago may end this early; the batch is smaller then.
+                let _ = tokio::time::timeout(LINGER_AT_REST, self.due.notified()).await;
             }
             let Some(urgent) = self.most_urgent() else {
                 guard.0 = None;

@@ -100,7 +100,7 @@ impl Default for Options {
             poll: Duration::from_secs(60),
             inventory: Duration::from_secs(600),
             lease: Duration::from_secs(15),
-            concurrency: 128,
+            concurrency: 512,
         }
     }
 }

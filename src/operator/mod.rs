@@ -138,17 +138,19 @@ pub async fn run_until(
     }
 }
 
-/// A client whose requests are counted.
+/// How many requests wait for an answer of the API server at once: with more of them its fairness turns us away.
+const REQUESTS: usize = 100;
+
+/// A client whose requests are counted, and limited.
 fn connect(config: kube::Config, metrics: &Metrics) -> Result<Client, Error> {
     let metrics = metrics.clone();
     let counted = tower::util::MapRequestLayer::new(move |request: axum::http::Request<kube::client::Body>| {
-        // The lease is renewed whatever happens; it would hide what work costs.
-        let is_lease = request.uri().path().contains("/leases/");
-        metrics.requested(if is_lease { "LEASE" } else { request.method().as_str() });
+        metrics.requested(request.method().as_str(), request.uri().path());
         request
     });
+    let limited = tower::limit::ConcurrencyLimitLayer::new(REQUESTS);
     let builder = ClientBuilder::try_from(config).map_err(cluster("make a client"))?;
-    Ok(builder.with_layer(&counted).build())
+    Ok(builder.with_layer(&counted).with_layer(&limited).build())
 }
 
 async fn lead(

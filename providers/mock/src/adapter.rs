@@ -127,7 +127,7 @@ impl<S: Shape> Adapter for MockAdapter<S> {
         let margin = Duration::from_millis(100);
         Capability {
             poll: Duration::from_secs(60),
-            poll_busy: (provisioning / 6).clamp(Duration::from_millis(20), Duration::from_secs(5)),
+            poll_busy: (provisioning / 10).clamp(Duration::from_millis(20), Duration::from_secs(5)),
             batch: 100,
             idempotent_create: S::TOKENS,
             send_deadline: 4 * latency + 2 * margin,

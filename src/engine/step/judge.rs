@@ -12,8 +12,10 @@ use super::{
 };
 use crate::ledger::{Memory, Record, Standing};
 
-/// How soon it is looked whether a step that was taken has had its effect.
+/// How soon, at the latest, it is looked whether a step that was taken has had its effect.
 const AFTER_A_STEP: Duration = Duration::from_secs(2);
+/// That look comes so much sooner than the next one at what is under way.
+const SOONER: u32 = 8;
 
 /// An identity that the ledger knows under another key, or for another holder, is not taken by copying it.
 pub(super) fn held_by_another(job: &Job, known: &Record, memory: &Memory) -> Option<Report> {
@@ -61,7 +63,7 @@ pub(super) fn judge(
         plain(memory.clone(), Some(told.clone()), told, soon)
     };
     // Most steps are small and take effect at once, and the next one waits for that; a long one is seen to be long.
-    let at_once = Next::After(capability.poll_busy.min(AFTER_A_STEP));
+    let at_once = Next::After((capability.poll_busy / SOONER).min(AFTER_A_STEP));
     let stepped = |memory: &Memory, reason, message: &str| Report {
         next: at_once,
         ..waiting(memory, reason, message)

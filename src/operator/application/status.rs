@@ -264,8 +264,10 @@ fn is_in_trouble(child: &Child) -> bool {
     })
 }
 
-/// For how long the progress of an Application that is on its way is gathered.
+/// For how long the progress of an Application that is on its way is gathered at first, and at most: each time twice
+/// as long.
 const GATHER: Duration = Duration::from_secs(5);
+const GATHER_AT_MOST: Duration = Duration::from_secs(40);
 
 /// Says that it is going, and what is waited for.
 pub(super) async fn going(context: &Context, subject: &Subject, reason: &str, message: &str) -> kube::Result<()> {
@@ -304,23 +306,27 @@ async fn current(context: &Context, subject: &Subject) -> kube::Result<Applicati
     Ok(status.unwrap_or_default())
 }
 
-/// When the progress of each Application on its way was last written.
+/// When the progress of each Application on its way was last written, and for how long it is gathered since.
 #[derive(Debug, Default)]
-pub(super) struct Progress(Mutex<HashMap<String, Instant>>);
+pub(super) struct Progress(Mutex<HashMap<String, (Instant, Duration)>>);
 
 impl Progress {
     /// Whether it was written a moment ago and says much the same; answers when it is to be written then.
     fn is_due_in(&self, uid: &str, before: &ApplicationStatus, now: &ApplicationStatus) -> Option<Duration> {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = Instant::now();
-        written.retain(|_, since| at.duration_since(*since) < GATHER);
-        let due = written
-            .get(uid)
-            .map(|since| GATHER.saturating_sub(at.duration_since(*since)));
-        if due.is_some() && is_progress(before, now) {
-            return due;
-        }
-        written.insert(uid.to_owned(), at);
+        written.retain(|_, (since, _)| at.duration_since(*since) < GATHER_AT_MOST * 2);
+        let pause = match written.get(uid) {
+            Some((since, pause)) if is_progress(before, now) => {
+                let due = pause.saturating_sub(at.duration_since(*since));
+                if !due.is_zero() {
+                    return Some(due);
+                }
+                (*pause * 2).min(GATHER_AT_MOST)
+            }
+            _ => GATHER,
+        };
+        written.insert(uid.to_owned(), (at, pause));
         None
     }
 }

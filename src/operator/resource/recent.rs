@@ -51,19 +51,22 @@ impl Recent {
             at: Instant::now(),
         });
         written.at = Instant::now();
-        written.newest = Some(Arc::clone(object));
+        let mut newest = object.as_ref().clone();
+        newest.metadata.managed_fields = None;
+        written.newest = Some(Arc::new(newest));
         if written.own.len() == OWN {
             written.own.pop_front();
         }
         written.own.extend(object.resource_version());
     }
 
-    /// Whether the watch brings what we wrote ourselves.
+    /// Whether the watch brings what we wrote ourselves; what it has brought is in its store from now on.
     pub(super) fn is_own(&self, heard: &CloudResource) -> bool {
-        let all = self.lock();
-        let Some(written) = all.get(&uid(heard)) else {
+        let mut all = self.lock();
+        let Some(written) = all.get_mut(&uid(heard)) else {
             return false;
         };
+        written.newest.take_if(|newest| version(newest) <= version(heard));
         heard
             .resource_version()
             .is_some_and(|version| written.own.contains(&version))

@@ -27,7 +27,7 @@ use crate::{
 const OURS: [&str; 3] = [condition::READY, condition::SYNCED, condition::DELETING];
 
 /// Progress of what is looked at again within this time need not be written each time.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(5);
 
 /// One condition to be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
