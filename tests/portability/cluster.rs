@@ -226,6 +226,12 @@ async fn one_application_lives_in_four_environments_of_one_cluster() {
         )
     );
 
+    let told = &kubectl.resources("datacentre")["shop-report-bind"]["status"]["notes"];
+    assert!(
+        told.to_string().contains("`readonly` is asked for and `owner` given"),
+        "{told}"
+    );
+
     // The mock cloud is in the operator's process; that it has these logins is another test's.
     let workplace = Workplace::new();
     let used = places.iter().zip(&up).skip(1);

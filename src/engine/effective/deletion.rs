@@ -31,6 +31,8 @@ pub fn can_be_kept(policy: DeletionPolicy, capability: &Capability) -> Result<()
         .value("Snapshot"))
 }
 
+const DAY: u64 = 86_400;
+
 /// What becomes of a resource when its declaration goes: the default of the class, what the environment says, and the
 /// trait's word if it is stricter. What exists already and is not ours is always left.
 pub fn deletion(

@@ -149,8 +149,15 @@ async fn bound(
     let own = has_accounts(context, &target, kind);
     let mut account = None;
     if own {
-        if let Some(error) = adapter(context, &target, kind).and_then(|adapter| adapter.grants(access).err()) {
-            return Ok(Err(Told::no(error.reason(), format!("access: {}", error.message()))));
+        match adapter(context, &target, kind).map(|adapter| adapter.grants(access)) {
+            Some(Err(error)) => return Ok(Err(Told::no(error.reason(), format!("access: {}", error.message())))),
+            Some(Ok(granted)) if granted != access => {
+                let (asked, granted) = (access.as_str(), granted.as_str());
+                status.notes = vec![format!(
+                    "access: `{asked}` is asked for and `{granted}` given, as the provider allows no less"
+                )];
+            }
+            _ => status.notes = Vec::new(),
         }
         let Some(name) = login(context, &target, kind, &declaration.key) else {
             return Ok(Err(Told::no("WaitingFor", format!("`{to}` must be ready first"))));

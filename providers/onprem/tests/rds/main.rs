@@ -6,5 +6,6 @@ mod logins;
 mod namesakes;
 mod placement;
 mod proxy;
+mod race;
 mod subject;
 mod trouble;
