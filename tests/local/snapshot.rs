@@ -7,7 +7,7 @@ use crate::workplace::{Workplace, shop};
 #[test]
 fn a_database_goes_with_a_last_backup_where_one_can_be_made() {
     let workplace = Workplace::new();
-    let text = shop().replace("as: DB}", "as: DB, deletionPolicy: Snapshot}");
+    let text = shop().replace("mysql, as: DB}", "mysql, as: DB, deletionPolicy: Snapshot}");
     assert_ne!(text, shop());
     let file = workplace.write("shop.yaml", &text);
     workplace.run(&["up", "-f", &file]).ok();

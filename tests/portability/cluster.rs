@@ -195,7 +195,7 @@ async fn one_application_lives_in_four_environments_of_one_cluster() {
         .0
         .operator_with(|options| options.inventory = Duration::from_secs(60));
     let (openstack, onprem, alibaba) = tokio::join!(
-        Openstack::start(loki.clone()),
+        Openstack::start(loki.clone(), "portability-cluster"),
         Onprem::start(loki, backends.free.clone()),
         Alibaba::start(backends.clone()),
     );

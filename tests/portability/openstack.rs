@@ -31,9 +31,9 @@ pub(crate) struct Openstack {
 }
 
 impl Openstack {
-    /// Starts what is not there yet.
-    pub(crate) async fn start(loki: Arc<Loki>) -> Self {
-        let (project, prometheus) = tokio::join!(Project::new("portability"), Prometheus::start("127.0.0.1:1"));
+    /// Starts what is not there yet, with a project of this name.
+    pub(crate) async fn start(loki: Arc<Loki>, project: &'static str) -> Self {
+        let (project, prometheus) = tokio::join!(Project::new(project), Prometheus::start("127.0.0.1:1"));
         let registry = loki.registry().join("openstack");
         std::fs::create_dir(&registry).expect("there is room");
         let ports = project.list("network", "/v2.0/ports", "ports").await.len();
