@@ -1,6 +1,7 @@
 //! A database that goes with a last backup.
 
 use mooring_provider::Kind;
+use serde_json::json;
 
 use crate::workplace::{Workplace, shop};
 
@@ -17,12 +18,26 @@ fn a_database_goes_with_a_last_backup_where_one_can_be_made() {
     let inventory = workplace.run(&["inventory"]).ok();
     assert!(inventory.stdout.contains("nothing of ours is there"), "{inventory:?}");
 
-    let idc = "\n---\napiVersion: mooring.dev/v1alpha1\nkind: ProviderConfig\nmetadata: {name: idc}\nspec:\n  \
-               onprem:\n    postgresql: [{name: pg1, host: 127.0.0.1, caBundle: x}]\n  credentials: {secretRef: {name: \
-               idc}}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: idc}\nstringData: {pg1.username: a, \
-               pg1.password: b}\n---\napiVersion: mooring.dev/v1alpha1\nkind: Environment\nmetadata: {name: \
-               idc}\nspec: {providers: {default: mock, rds: idc}, allowedNamespaces: {}, network: {dedicated: {allow: \
-               true, cidrPool: 10.64.0.0/10}}}\n";
+    // Servers without a directory for backups.
+    let server = json!({"name": "pg1", "host": "127.0.0.1", "caBundle": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"});
+    let idc = [
+        json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": "idc"},
+            "spec": {"onprem": {"postgresql": [server]}, "credentials": {"secretRef": {"name": "idc"}}},
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "idc"},
+            "stringData": {"pg1.username": "a", "pg1.password": "b"},
+        }),
+        json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "Environment", "metadata": {"name": "idc"},
+            "spec": {
+                "providers": {"default": "mock", "rds": "idc"}, "allowedNamespaces": {},
+                "network": {"dedicated": {"allow": true, "cidrPool": "10.64.0.0/10"}},
+            },
+        }),
+    ];
+    let idc: String = idc.iter().map(|document| format!("\n---\n{document}\n")).collect();
     let text = text.replace("engine: mysql", "engine: postgresql");
     let file = workplace.write("idc.yaml", &format!("{text}{idc}"));
     let up = workplace.run(&["up", "-f", &file, "--environment", "idc"]).code(2);
