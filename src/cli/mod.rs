@@ -266,6 +266,8 @@ async fn down(application: Option<String>, files: Vec<PathBuf>, place: Place) ->
             teller.tell(progress);
         })
         .await?;
+        // What was kept for nothing but its backup.
+        reap(&mut front, &documents, &[], &teller).await?;
         (went, front.knows_all())
     } else {
         (Vec::new(), true)

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Credentials, Drift, DynAdapter, Error,
+    Access, Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Credentials, Drift, DynAdapter, Error,
     ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Provider, Receipt, Registration, Result, Sighting,
 };
 use serde_json::Value as Json;
@@ -390,6 +390,9 @@ macro_rules! decorate {
             }
             fn login(&self, identity: &Identity, account: &str) -> String {
                 self.inner.login(identity, account)
+            }
+            fn grants(&self, access: Access) -> Result<Access> {
+                self.inner.grants(access)
             }
             async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
                 let ($self, $claims) = (self, claims);

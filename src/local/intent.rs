@@ -191,7 +191,8 @@ pub(super) async fn survey(
         }
     }
     for declaration in &declared.resources {
-        match intent.consumer(declaration, &declared.resources) {
+        let consumer = intent.consumer(declaration, &declared.resources);
+        match consumer.and_then(|consumer| intent.granted(consumer)) {
             Ok(consumer) => intent.consumers.extend(consumer),
             Err(problem) => intent.refused.push(refused(declaration, vec![problem])),
         }
@@ -266,6 +267,7 @@ impl Intent {
         adapter
             .validate(&effective.spec)
             .map_err(|error| within(Problem::new(reason::INVALID_SPEC, error.message())))?;
+        effective::can_be_kept(effective.deletion.policy, &adapter.capability()).map_err(within)?;
         let mut notes = effective.notes.clone();
         if effective.existing.is_none() {
             let more = adapter.notes(&effective.spec);

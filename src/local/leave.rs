@@ -189,7 +189,8 @@ fn want(front: &Front, record: &Record, fate: Fate, approved: bool) -> Want {
             per_hour: fate.per_hour,
             approved,
         },
-        DeletionPolicy::Recycle => {
+        // What is kept for no time is reaped at once.
+        DeletionPolicy::Snapshot | DeletionPolicy::Recycle => {
             let until = front
                 .engine
                 .clock()

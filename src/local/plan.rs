@@ -161,13 +161,20 @@ pub async fn plan(front: &Front, documents: &Documents, environment: Option<&str
             }
         }
     }
-    for consumer in intent
-        .consumers
-        .iter()
-        .filter(|consumer| consumer.key != consumer.target)
-    {
+    for consumer in &intent.consumers {
         let (by, of) = (name(&consumer.key), name(&consumer.target));
-        notes.push(format!("{by}: uses {of} with an account of its own"));
+        if consumer.key != consumer.target {
+            notes.push(format!("{by}: uses {of} with an account of its own"));
+        }
+        if let Some(Ok(granted)) = intent
+            .grants(consumer)
+            .filter(|granted| !matches!(granted, Ok(access) if *access == consumer.access))
+        {
+            let (asked, granted) = (consumer.access.as_str(), granted.as_str());
+            notes.push(format!(
+                "{by}: asks for access `{asked}` and gets `{granted}`, as the provider allows no less"
+            ));
+        }
     }
     Ok(Plan {
         application: intent.application,
@@ -194,6 +201,7 @@ fn leaves(front: &Front, record: &Record) -> Planned {
         .map(|fate| (fate.policy, fate.after));
     let how = match policy {
         _ if record.existing => "it is let go as it is, as it is not ours".to_owned(),
+        Some((DeletionPolicy::Snapshot, _)) => "a last backup is made, and its data goes with it".to_owned(),
         Some((DeletionPolicy::Recycle, after)) => format!("it is taken out of use and its data kept for {after}"),
         Some((DeletionPolicy::Retain, _)) => "it is left at the provider, on record".to_owned(),
         _ => "its data goes with it".to_owned(),

@@ -16,6 +16,7 @@ fn every_kustomization_is_accepted_by_an_api_server_without_a_warning() {
         "deploy",
         "deploy/overlays/postgres",
         "deploy/overlays/namespaced",
+        "deploy/overlays/onprem",
         "crds",
     ] {
         let yaml = kubectl(None, &["kustomize", kustomization], "").expect("it renders");

@@ -6,6 +6,7 @@ mod keeping;
 mod later;
 mod locked;
 mod plan;
+mod snapshot;
 mod trouble;
 mod workplace;
 

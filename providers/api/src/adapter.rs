@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Account, Bindings, Claim, ClusterId, ExternalId, Identity, Kind, Owner, Result};
+use crate::{Access, Account, Bindings, Claim, ClusterId, ExternalId, Identity, Kind, Owner, Result};
 
 /// One kind of resource at one provider.
 ///
@@ -68,6 +68,12 @@ pub trait Adapter: Debug + Send + Sync + 'static {
     fn login(&self, identity: &Identity, account: &str) -> String {
         let _ = identity;
         account.to_owned()
+    }
+
+    /// What an account that asks for this access gets here: just that, but where the provider knows no lesser accounts.
+    /// An error where such an account cannot be had. Known before anything is made. No I/O.
+    fn grants(&self, access: Access) -> Result<Access> {
+        Ok(access)
     }
 
     /// Starts to create it under the claim's name, token and owner tags. Where the provider has no client token, a
@@ -150,6 +156,8 @@ pub struct Capability {
     /// No call that was sent before its deletion leaves anything behind: its parts live in it, and a create that
     /// comes late answers for what is gone.
     pub self_contained: bool,
+    /// A last backup can be made of it when it is parked.
+    pub backs_up: bool,
 }
 
 impl Capability {
@@ -171,6 +179,7 @@ impl Default for Capability {
             accounts: false,
             parks: false,
             self_contained: false,
+            backs_up: false,
         }
     }
 }

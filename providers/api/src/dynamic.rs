@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 use crate::{
-    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Identity,
-    Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
+    Access, Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId,
+    Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
 };
 
 /// A state whose type only its own adapter knows.
@@ -55,6 +55,7 @@ pub trait DynAdapter: fmt::Debug + Send + Sync + 'static {
     fn drift(&self, spec: &Json, state: &AnyState) -> Result<Drift>;
     fn bindings(&self, claim: &Claim, state: &AnyState) -> Bindings;
     fn login(&self, identity: &Identity, account: &str) -> String;
+    fn grants(&self, access: Access) -> Result<Access>;
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created>;
     async fn update(&self, claim: &Claim, state: &AnyState, spec: &Json, drift: &Drift) -> Result<Receipt>;
     async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
@@ -134,6 +135,10 @@ impl<A: Adapter> DynAdapter for A {
 
     fn login(&self, identity: &Identity, account: &str) -> String {
         Adapter::login(self, identity, account)
+    }
+
+    fn grants(&self, access: Access) -> Result<Access> {
+        Adapter::grants(self, access)
     }
 
     async fn create(&self, claim: &Claim, value: &Json) -> Result<Created> {

@@ -135,6 +135,7 @@ impl<S: Shape> Adapter for MockAdapter<S> {
             accounts: S::ACCOUNTS,
             parks: S::PARKS,
             self_contained: true,
+            backs_up: S::PARKS && S::ACCOUNTS,
         }
     }
 

@@ -47,6 +47,9 @@ pub struct OpenstackConfig {
     /// Which datastore of Trove serves an engine, where it is not called like the engine.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub datastores: BTreeMap<Engine, Datastore>,
+    /// What becomes of an account that asks for access `readonly` or `readwrite`: Trove gives each account all rights on
+    /// its database.
+    pub limited_access: LimitedAccess,
     /// The type of the volumes of databases; the cloud's default when it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_type: Option<String>,
@@ -54,6 +57,17 @@ pub struct OpenstackConfig {
     pub timing: Timing,
     /// How the APIs are reached.
     pub http: HttpConfig,
+}
+
+/// What becomes of an account that asks for less than all rights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LimitedAccess {
+    /// It is refused.
+    #[default]
+    Refused,
+    /// It gets all rights, and `plan` says so.
+    AsOwner,
 }
 
 /// Which of the endpoints of a service is used.

@@ -26,5 +26,5 @@ mod slb;
 mod validate;
 mod vpc;
 
-pub use config::{Datastore, Interface, LoadBalancers, OpenstackConfig, Service, Timing};
+pub use config::{Datastore, Interface, LimitedAccess, LoadBalancers, OpenstackConfig, Service, Timing};
 pub use provider::{OpenstackProvider, register};

@@ -85,6 +85,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub enum DeletionPolicy {
     /// It is deleted.
     Delete,
+    /// A database is deleted after a last backup, where its provider makes one.
+    Snapshot,
     /// It is taken out of use, its data kept for a while, then deleted. Declared again in time, it comes back.
     Recycle,
     /// It is left at the provider, and on record.

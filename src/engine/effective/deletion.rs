@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mooring_provider::{Kind, Span, spec::Scheme};
+use mooring_provider::{Capability, ErrorKind, Kind, Span, spec::Scheme};
 
 use crate::{
     api::{Class, Settings, properties::DeletionPolicy},
@@ -18,6 +18,17 @@ pub struct DeletionPlan {
     pub after: Span,
     /// Whether a last backup is made of a recycled one.
     pub final_backup: bool,
+}
+
+/// Whether an adapter can do what this policy says.
+pub fn can_be_kept(policy: DeletionPolicy, capability: &Capability) -> Result<(), Problem> {
+    if policy != DeletionPolicy::Snapshot || capability.backs_up {
+        return Ok(());
+    }
+    let message = "the provider has no place for a last backup; use Delete or Retain, or ask an SRE for one";
+    Err(Problem::new(ErrorKind::Unsupported.reason(), message)
+        .field("deletionPolicy")
+        .value("Snapshot"))
 }
 
 const DAY: u64 = 86_400;
@@ -56,21 +67,70 @@ pub fn deletion(
         }
         wanted => wanted.unwrap_or(policy),
     };
+    let snapshot = policy == DeletionPolicy::Snapshot;
+    if snapshot && kind != Kind::Rds {
+        let message = format!("only a database can be backed up, and this is a {kind}; use Delete, Recycle or Retain");
+        return Err(Problem::new(reason::INVALID_SPEC, message)
+            .field("deletionPolicy")
+            .value("Snapshot"));
+    }
+    let after = said
+        .and_then(|said| said.after)
+        .unwrap_or(Span::new(Duration::from_secs(after)));
     Ok(DeletionPlan {
         policy: if existing { DeletionPolicy::Retain } else { policy },
-        after: said
-            .and_then(|said| said.after)
-            .unwrap_or(Span::new(Duration::from_secs(after))),
-        final_backup: said.and_then(|said| said.final_backup).unwrap_or(backup),
+        // Nothing but its backup is kept.
+        after: if snapshot { Span::new(Duration::ZERO) } else { after },
+        final_backup: snapshot || said.and_then(|said| said.final_backup).unwrap_or(backup),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use DeletionPolicy::{Delete, Recycle, Retain};
+    use DeletionPolicy::{Delete, Recycle, Retain, Snapshot};
 
     use super::*;
     use crate::api::{Deletion, PerKind};
+
+    #[test]
+    fn a_snapshot_is_of_a_database_and_where_there_are_backups() {
+        let of = |kind, wanted| {
+            deletion(
+                Class::Development,
+                &Settings::default(),
+                kind,
+                None,
+                false,
+                Some(wanted),
+            )
+        };
+        let plan = of(Kind::Rds, Snapshot).expect("stricter than Delete");
+        assert_eq!(
+            (plan.policy, plan.after, plan.final_backup),
+            (Snapshot, Span::new(Duration::ZERO), true)
+        );
+        let error = of(Kind::Slb, Snapshot).expect_err("it has no data");
+        assert!(error.message.contains("only a database"), "{error}");
+        let able = |backs_up| Capability {
+            backs_up,
+            ..Capability::default()
+        };
+        can_be_kept(plan.policy, &able(true)).expect("it can");
+        assert_eq!(
+            can_be_kept(plan.policy, &able(false)).expect_err("it cannot").field,
+            "deletionPolicy"
+        );
+        can_be_kept(Delete, &able(false)).expect("nothing is asked");
+        let production = deletion(
+            Class::Production,
+            &Settings::default(),
+            Kind::Rds,
+            None,
+            false,
+            Some(Snapshot),
+        );
+        assert_eq!(production.expect_err("Recycle is stricter").field, "deletionPolicy");
+    }
 
     #[test]
     fn the_class_decides_the_environment_changes_and_a_trait_is_only_stricter() {

@@ -31,7 +31,7 @@ use crate::api::{
 
 pub use admit::{Usage, admit, admit_existing, within_limits};
 pub use backends::{Endpoints, live};
-pub use deletion::{DeletionPlan, deletion};
+pub use deletion::{DeletionPlan, can_be_kept, deletion};
 pub use environment::{Server, check_environment, choose_environment, routed, server, settings};
 pub use layers::Layers;
 

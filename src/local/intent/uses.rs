@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mooring_provider::{Account, DynAdapter, Identity, Key, spec::Rds};
+use mooring_provider::{Access, Account, DynAdapter, Identity, Key, spec::Rds};
 
 use super::Intent;
 use crate::{
@@ -67,6 +67,27 @@ impl Intent {
             templates: consumption.templates,
             inject: consumption.inject,
         }))
+    }
+
+    /// A use whose account can be had as it is asked for.
+    pub(super) fn granted(&self, consumer: Option<Consumer>) -> Result<Option<Consumer>, Problem> {
+        let Some(consumer) = consumer else { return Ok(None) };
+        match self.grants(&consumer) {
+            Some(Err(error)) => {
+                let problem = Problem::new(error.reason(), error.message()).field("access");
+                let problem = problem.value(consumer.access.as_str());
+                Err(problem.within(&consumer.key.component, &consumer.key.name))
+            }
+            _ => Ok(Some(consumer)),
+        }
+    }
+
+    /// What the account of a use gets, where it has one.
+    pub(in crate::local) fn grants(&self, consumer: &Consumer) -> Option<mooring_provider::Result<Access>> {
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|entry| entry.declaration.key == consumer.target && entry.existing().is_none())?;
+        let adapter = entry.connection.adapter(entry.kind, Priority::Create).ok()?;
+        adapter.capability().accounts.then(|| adapter.grants(consumer.access))
     }
 
     /// Makes a login for each use that has none; `identities` are those of the entries. True if any was made.

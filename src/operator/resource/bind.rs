@@ -149,6 +149,16 @@ async fn bound(
     let own = has_accounts(context, &target, kind);
     let mut account = None;
     if own {
+        match adapter(context, &target, kind).map(|adapter| adapter.grants(access)) {
+            Some(Err(error)) => return Ok(Err(Told::no(error.reason(), format!("access: {}", error.message())))),
+            Some(Ok(granted)) if granted != access => {
+                let (asked, granted) = (access.as_str(), granted.as_str());
+                status.notes = vec![format!(
+                    "access: `{asked}` is asked for and `{granted}` given, as the provider allows no less"
+                )];
+            }
+            _ => status.notes = Vec::new(),
+        }
         let Some(name) = login(context, &target, kind, &declaration.key) else {
             return Ok(Err(Told::no("WaitingFor", format!("`{to}` must be ready first"))));
         };
@@ -222,11 +232,8 @@ async fn bound(
 
 /// Whether those who bind to it get an account of their own.
 pub(super) fn has_accounts(context: &Context, target: &Relative, kind: mooring_provider::Kind) -> bool {
-    let provider = target.status().provider;
-    let connection = provider.and_then(|name| context.engine.connections().get(&name));
     !target.declaration.properties.contains_key("existing")
-        && connection
-            .and_then(|connection| connection.adapter(kind, Priority::Create).ok())
+        && adapter(context, target, kind)
             // A database has accounts wherever it is; whether another kind has, its provider says.
             .map_or(kind == mooring_provider::Kind::Rds, |adapter| {
                 adapter.capability().accounts
@@ -238,12 +245,14 @@ pub(super) fn login(context: &Context, target: &Relative, kind: mooring_provider
     let identity = Identity::new(target.object.annotations().get(names::IDENTITY)?.as_str());
     let sharing = relations::sharing(context, target.status().shared.as_ref());
     let wish = account::of_bind(bind, sharing);
-    let connection = target
-        .status()
-        .provider
-        .and_then(|name| context.engine.connections().get(&name));
-    let adapter = connection.and_then(|connection| connection.adapter(kind, Priority::Create).ok());
+    let adapter = adapter(context, target, kind);
     Some(adapter.map_or_else(|| wish.clone(), |adapter| adapter.login(&identity, &wish)))
+}
+
+/// What serves a target, once it is known where that is.
+fn adapter(context: &Context, target: &Relative, kind: mooring_provider::Kind) -> Option<impl DynAdapter> {
+    let connection = context.engine.connections().get(&target.status().provider?)?;
+    connection.adapter(kind, Priority::Create).ok()
 }
 
 /// The target's entries without what is its own: its templates, and its account where the bind has another.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::{CloudResource, CloudResourceStatus, Shared, condition, names},
-    engine::{Connection, Job, Report, Want, WriteAhead, new_password},
+    engine::{Connection, Job, Report, Want, WriteAhead, effective, new_password},
     ledger::Memory,
     operator::Context,
 };
@@ -61,6 +61,10 @@ pub(super) async fn provide(
         Ok(adapter) => adapter,
         Err(error) => return Ok(Err(Told::no(error.reason(), error.to_string()))),
     };
+    let policy = plan.deletion.as_ref().and_then(|deletion| deletion.policy);
+    if let Some(Err(problem)) = policy.map(|policy| effective::can_be_kept(policy, &adapter.capability())) {
+        return Ok(Err(Told::no(problem.reason, problem.to_string())));
+    }
     let has_accounts = adapter.capability().accounts && plan.existing.is_none();
     let asked = object.annotations().get(names::ROTATE).cloned();
     let (mut own, mut accounts) = (None, Vec::new());

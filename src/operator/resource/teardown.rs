@@ -419,7 +419,8 @@ impl Going<'_> {
         }
         Ok(match plan.policy {
             DeletionPolicy::Delete => Want::Absent { per_hour, approved },
-            DeletionPolicy::Recycle => Want::Parked {
+            // What is kept for no time is reaped at once.
+            DeletionPolicy::Snapshot | DeletionPolicy::Recycle => Want::Parked {
                 until: since
                     .saturating_add(SignedDuration::try_from(plan.after.get()).unwrap_or(SignedDuration::MAX))
                     .unwrap_or(Timestamp::MAX),

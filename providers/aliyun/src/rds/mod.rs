@@ -100,6 +100,7 @@ impl Adapter for Rds {
             accounts: true,
             parks: true,
             self_contained: true,
+            backs_up: true,
             ..Capability::default()
         }
     }

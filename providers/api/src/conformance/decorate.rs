@@ -49,6 +49,10 @@ macro_rules! decorate {
                 self.$inner.login(identity, account)
             }
 
+            fn grants(&self, access: $crate::Access) -> Result<$crate::Access> {
+                self.$inner.grants(access)
+            }
+
             async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
                 self.look(claims).await
             }

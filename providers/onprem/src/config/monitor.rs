@@ -32,8 +32,8 @@ pub struct Prometheus {
     pub reload: bool,
     /// What the figures are, in PromQL, where they are not what the usual exporters give: by what is watched (`rds`,
     /// `slb`, `self`) and the figure, with `%` after it for percent: `rds: {"connections%": "..."}`. `{id}` stands for
-    /// what the provider calls the resource, `{name}` for its last part, `{namespace}` and `{component}` for the
-    /// application's.
+    /// what the provider calls the resource, `{name}` for its last part, `{identity}` for what the logins of a database
+    /// of many end in, `{namespace}` and `{component}` for the application's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expressions: BTreeMap<String, BTreeMap<String, String>>,
 }

@@ -8,26 +8,31 @@ use mooring_provider::{
 };
 
 /// What the usual exporters give: the expression and what it means here. `sum` of nothing is nothing, so `or` takes
-/// whichever exporter knows the database.
+/// whichever exporter knows the database: that of a PostgreSQL of many, of a MariaDB of many, where the logins of a
+/// database end in its identity, or that of a server which has this database alone and whose exporter is scraped under
+/// the database's id.
 const USUAL: [(&str, &str, &str, &str); 8] = [
     (
         "rds",
         "connections",
-        r#"sum(pg_stat_database_numbackends{datname="{name}"}) or sum(mysql_info_schema_processlist_processes_by_user{mysql_user="{name}"})"#,
-        "connections of the database (postgres_exporter) or of its user (mysqld_exporter with \
-         --collect.info_schema.processlist)",
+        r#"sum(pg_stat_database_numbackends{datname="{name}"}) or sum(mysql_info_schema_processlist_processes_by_user{mysql_user=~".+_{identity}"}) or max(mysql_global_status_threads_connected{instance="{id}"})"#,
+        "connections of the database (postgres_exporter) or of its users (mysqld_exporter with \
+         --collect.info_schema.processlist); of a server of its own, where the label `instance` of its exporter is its id",
     ),
     (
         "rds",
         "connections%",
-        r#"100 * sum(pg_stat_database_numbackends{datname="{name}"}) / sum(pg_database_connection_limit{datname="{name}"} > 0)"#,
-        "connections of the database in percent of what it admits (postgres_exporter)",
+        r#"100 * sum(pg_stat_database_numbackends{datname="{name}"}) / sum(pg_database_connection_limit{datname="{name}"} > 0) or max(100 * mysql_info_schema_processlist_processes_by_user{mysql_user=~".+_{identity}"} / on(instance, mysql_user) (mysql_mysql_max_user_connections{mysql_user=~".+_{identity}"} > 0)) or 100 * max(mysql_global_status_threads_connected{instance="{id}"}) / max(mysql_global_variables_max_connections{instance="{id}"})"#,
+        "connections in percent of what the database admits (postgres_exporter), or the fullest of its users \
+         (mysqld_exporter with --collect.info_schema.processlist and --collect.mysql.user); of a server of its own, where \
+         the label `instance` of its exporter is its id",
     ),
     (
         "rds",
         "storage",
-        r#"sum(pg_database_size_bytes{datname="{name}"}) or sum(mysql_info_schema_table_size{schema="{name}"})"#,
-        "bytes of the database (postgres_exporter, or mysqld_exporter with --collect.info_schema.tables)",
+        r#"sum(pg_database_size_bytes{datname="{name}"}) or sum(mysql_info_schema_table_size{schema="{name}"}) or sum(mysql_info_schema_table_size{instance="{id}"})"#,
+        "bytes of the database (postgres_exporter, or mysqld_exporter with --collect.info_schema.tables); of a server of \
+         its own, where the label `instance` of its exporter is its id",
     ),
     (
         "slb",
@@ -124,6 +129,7 @@ impl Figure {
         let values = [
             ("{id}", self.id.as_str()),
             ("{name}", name),
+            ("{identity}", identity(name)),
             ("{namespace}", &owner.key.namespace),
             ("{component}", &owner.key.component),
         ];
@@ -133,6 +139,16 @@ impl Figure {
     fn usual(&self) -> Option<(&'static str, &'static str)> {
         let found = USUAL.iter().find(|(of, name, ..)| *of == self.of && *name == self.name);
         found.map(|(_, _, expression, meaning)| (*expression, *meaning))
+    }
+}
+
+/// What the name of a database of many, and those of its logins, end in. The number of an incarnation follows it.
+fn identity(name: &str) -> &str {
+    let number = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    match name.rsplit_once('_') {
+        Some((head, tail)) if number(tail) => identity(head),
+        Some((_, tail)) => tail,
+        None => name,
     }
 }
 
@@ -169,6 +185,14 @@ mod tests {
         ] {
             assert!(!is_figure(of, name), "{of} {name}");
         }
+    }
+
+    #[test]
+    fn the_identity_of_a_database_is_in_its_name() {
+        for name in ["shop_web_rds_k3x9", "shop_web_rds_k3x9_1"] {
+            assert_eq!(identity(name), "k3x9");
+        }
+        assert_eq!(identity("8f14e45f-ceea"), "8f14e45f-ceea");
     }
 
     #[test]

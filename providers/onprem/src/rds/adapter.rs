@@ -134,6 +134,7 @@ impl Adapter for RdsAdapter {
             appears_within: statement,
             accounts: true,
             parks: true,
+            backs_up: self.dumps.is_some(),
             ..Capability::default()
         }
     }

@@ -1,7 +1,8 @@
 //! Dumps, made by the servers' own programs before a database is parked.
 //!
 //! A dump has the name of its database, which ends in its identity, and of the time until which it is parked. It is
-//! written beside, and takes its name when it is whole and on the disk. How one is restored stands in [`Dumps::dump`].
+//! written beside, and takes its name when it is whole and on the disk. How one is restored stands in this
+//! provider's README.
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -37,10 +38,7 @@ impl Dumps {
 
     /// Dumps a database.
     ///
-    /// It is restored into a database that is there and empty, PostgreSQL's with
-    /// `pg_restore --no-owner --no-privileges --role=DATABASE --dbname=DATABASE DATABASE.TIME.dump` by an
-    /// administrator (what belongs to whom is the new one's),
-    /// MariaDB's with `mariadb DATABASE < DATABASE.TIME.sql`.
+    /// How it is restored stands in this provider's README.
     pub(crate) async fn dump(&self, server: &Server, name: &Ident, until: &str) -> Result<PathBuf> {
         let directory = &self.0.directory;
         let time: String = until.chars().filter(char::is_ascii_alphanumeric).collect();

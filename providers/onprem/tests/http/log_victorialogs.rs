@@ -14,13 +14,14 @@ use mooring_provider::{
     ErrorKind, Kind,
     conformance::{self, Life, Wish},
 };
+use mooring_test_servers::loki::{headers, push};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use crate::{
     http::{self, Got},
     kit,
-    log_loki::{Tenants, headers, push},
+    log_loki::Tenants,
     proxy::Proxy,
 };
 

@@ -10,7 +10,6 @@ mod log_loki;
 mod log_victorialogs;
 mod monitor_alerts;
 mod monitor_kit;
-mod process;
 mod proxy;
 mod slb_balances;
 mod slb_kit;

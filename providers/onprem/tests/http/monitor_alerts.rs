@@ -6,11 +6,12 @@ use mooring_provider::{
     ErrorKind, Kind,
     conformance::{Life, Subject, Wish},
 };
+use mooring_test_servers::Prometheus;
 use serde_json::{Value as Json, json};
 
 use crate::{
     http, kit,
-    monitor_kit::{Alarms, Prometheus, spec},
+    monitor_kit::{Alarms, config, spec},
 };
 
 /// What postgres_exporter says of a database that is used.
@@ -19,12 +20,6 @@ const METRICS: &str =
 
 fn exporter() -> String {
     http::serve(|_| (200, METRICS.to_owned())).to_string()
-}
-
-/// The alarms that Alertmanager has.
-fn alerts(prometheus: &Prometheus) -> Vec<Json> {
-    let alerts = http::json(&format!("{}/api/v2/alerts", prometheus.alertmanager));
-    alerts.as_array().cloned().unwrap_or_default()
 }
 
 fn names(prometheus: &Prometheus) -> Vec<String> {
@@ -40,8 +35,8 @@ async fn an_alarm_reaches_alertmanager_and_is_resolved_when_it_is_withdrawn() {
     let prometheus = &subject.prometheus;
     let mut life = Life::new(&subject, subject.adapter(), http::claim("alarms").owner);
     life.until(Wish::Present).await.expect("it comes up");
-    http::until("the alarm is in Alertmanager", || !alerts(prometheus).is_empty()).await;
-    let alert = alerts(prometheus).remove(0);
+    http::until("the alarm is in Alertmanager", || !prometheus.alerts().is_empty()).await;
+    let alert = prometheus.alerts().remove(0);
     let labels = &alert["labels"];
     for (label, value) in [
         ("alertname", "many connections"),
@@ -61,15 +56,15 @@ async fn an_alarm_reaches_alertmanager_and_is_resolved_when_it_is_withdrawn() {
     // Above what is now allowed it does not ring.
     life.spec["alarms"][0]["threshold"]["value"] = json!(17.0);
     life.until(Wish::Present).await.expect("it changes");
-    http::until("the alarm is resolved", || alerts(prometheus).is_empty()).await;
+    http::until("the alarm is resolved", || prometheus.alerts().is_empty()).await;
     life.spec["alarms"][0]["threshold"]["value"] = json!(16.5);
     life.until(Wish::Present).await.expect("it changes back");
-    http::until("the alarm rings again", || !alerts(prometheus).is_empty()).await;
+    http::until("the alarm rings again", || !prometheus.alerts().is_empty()).await;
 
     life.until(Wish::Absent).await.expect("it goes");
     assert_eq!(names(prometheus), [""; 0]);
     assert_eq!(fs::read_dir(prometheus.rules()).expect("it is there").count(), 0);
-    http::until("the withdrawn alarm is resolved", || alerts(prometheus).is_empty()).await;
+    http::until("the withdrawn alarm is resolved", || prometheus.alerts().is_empty()).await;
 }
 
 #[tokio::test]
@@ -95,7 +90,7 @@ async fn bad_rules_are_taken_back_and_the_others_stay_in_force() {
     assert_eq!(fs::read_dir(prometheus.rules()).expect("it is there").count(), 1);
 
     // An expression that is no PromQL never gets as far as a file.
-    let mut config = prometheus.config(&prometheus.url);
+    let mut config = config(prometheus, &prometheus.url);
     config["monitor"]["expressions"] = json!({"rds": {"connections": "sum(pg_stat_database_numbackends"}});
     let broken = kit::adapter(&config, Kind::Monitor);
     let error = broken
@@ -126,7 +121,7 @@ async fn bad_rules_are_taken_back_and_the_others_stay_in_force() {
 async fn a_directory_that_prometheus_does_not_read_is_told() {
     let subject = Alarms::start(&exporter()).await;
     let elsewhere = tempfile::tempdir().expect("a directory");
-    let mut config = subject.prometheus.config(&subject.prometheus.url);
+    let mut config = config(&subject.prometheus, &subject.prometheus.url);
     config["monitor"]["rulesDirectory"] = json!(elsewhere.path());
     let adapter = kit::adapter(&config, Kind::Monitor);
     let error = adapter

@@ -1,107 +1,22 @@
 //! The monitor adapter under the conformance kit, against a real Prometheus.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mooring_provider::{
     DynAdapter, ExternalId, Kind, Owner,
     conformance::{self, Faults, Subject},
 };
+use mooring_test_servers::Prometheus;
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 
-use crate::{http, kit, process::Process, proxy::Proxy};
+use crate::{kit, proxy::Proxy};
 
-const HINT: &str = "apt-get install --no-install-recommends prometheus prometheus-alertmanager";
-
-/// A Prometheus with directories for rules and targets, and the Alertmanager it tells.
-pub(crate) struct Prometheus {
-    _processes: [Process; 2],
-    directory: TempDir,
-    port: u16,
-    pub(crate) url: String,
-    pub(crate) alertmanager: String,
-}
-
-impl Prometheus {
-    /// Starts both. Prometheus also reads the metrics of this exporter.
-    pub(crate) async fn start(exporter: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let (port, alerts) = (http::port(), http::port());
-        for name in ["rules", "targets"] {
-            fs::create_dir(directory.path().join(name)).expect("there is room");
-        }
-        let config = json!({
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": ["rules/*.yml"],
-            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [format!("127.0.0.1:{alerts}")]}]}]},
-            "scrape_configs": [
-                {"job_name": "exporter", "static_configs": [{"targets": [exporter]}]},
-                {"job_name": "applications", "file_sd_configs": [{"files": ["targets/*.json"]}]},
-            ],
-        });
-        let routes = json!({"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]});
-        let file = |name: &str, config: &Json| {
-            let path = directory.path().join(name);
-            fs::write(&path, config.to_string()).expect("there is room");
-            path.display().to_string()
-        };
-        let (config, routes) = (file("prometheus.yml", &config), file("alertmanager.yml", &routes));
-        let data = |name: &str| directory.path().join(name).display().to_string();
-        let (url, alertmanager) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{alerts}"));
-        let arguments = [
-            format!("--config.file={config}"),
-            format!("--web.listen-address=127.0.0.1:{port}"),
-            format!("--storage.tsdb.path={}", data("data")),
-            "--web.enable-lifecycle".into(),
-            "--rules.alert.resend-delay=1s".into(),
-        ];
-        let ready = format!("{url}/-/ready");
-        let prometheus = Process::start(Path::new("prometheus"), &arguments, directory.path(), &ready, HINT).await;
-        let arguments = [
-            format!("--config.file={routes}"),
-            format!("--web.listen-address=127.0.0.1:{alerts}"),
-            format!("--storage.path={}", data("alerts")),
-            "--cluster.listen-address=".into(),
-        ];
-        let ready = format!("{alertmanager}/-/ready");
-        let program = Path::new("prometheus-alertmanager");
-        let alerts = Process::start(program, &arguments, directory.path(), &ready, HINT).await;
-        Self {
-            _processes: [prometheus, alerts],
-            directory,
-            port,
-            url,
-            alertmanager,
-        }
-    }
-
-    pub(crate) fn proxy(&self) -> Proxy {
-        Proxy::before(([127, 0, 0, 1], self.port).into())
-    }
-
-    /// The configuration of a provider that reaches it under this address.
-    pub(crate) fn config(&self, url: &str) -> Json {
-        json!({"monitor": {
-            "url": url,
-            "rulesDirectory": self.rules(),
-            "targetsDirectory": self.directory.path().join("targets"),
-        }})
-    }
-
-    pub(crate) fn rules(&self) -> std::path::PathBuf {
-        self.directory.path().join("rules")
-    }
-
-    /// The groups of rules in force, by name.
-    pub(crate) fn groups(&self) -> Vec<Json> {
-        let rules = http::json(&format!("{}/api/v1/rules", self.url));
-        rules["data"]["groups"].as_array().cloned().unwrap_or_default()
-    }
-
-    pub(crate) fn reload(&self) -> u16 {
-        http::ask("POST", &format!("{}/-/reload", self.url), &[], "").status
-    }
+/// The configuration of a provider that reaches a Prometheus under this address.
+pub(crate) fn config(prometheus: &Prometheus, url: &str) -> Json {
+    json!({"monitor": {
+        "url": url, "rulesDirectory": prometheus.rules(), "targetsDirectory": prometheus.targets(),
+    }})
 }
 
 /// An alarm on the connections of a database.
@@ -128,8 +43,8 @@ pub(crate) struct Alarms {
 impl Alarms {
     pub(crate) async fn start(exporter: &str) -> Self {
         let prometheus = Prometheus::start(exporter).await;
-        let proxy = prometheus.proxy();
-        let adapter = kit::adapter(&prometheus.config(&proxy.url), Kind::Monitor);
+        let proxy = Proxy::before(([127, 0, 0, 1], prometheus.port).into());
+        let adapter = kit::adapter(&config(&prometheus, &proxy.url), Kind::Monitor);
         Self {
             prometheus,
             proxy,
@@ -142,11 +57,7 @@ impl Alarms {
     }
 
     fn targets(&self, id: &ExternalId) -> std::path::PathBuf {
-        self.prometheus
-            .directory
-            .path()
-            .join("targets")
-            .join(format!("{id}.json"))
+        self.prometheus.targets().join(format!("{id}.json"))
     }
 }
 
@@ -171,8 +82,7 @@ impl Subject for Alarms {
     async fn existing(&self, owner: &Owner) -> Vec<ExternalId> {
         let mark = format!(r#""identity":"{}""#, owner.identity);
         let mut ids = std::collections::BTreeSet::new();
-        for directory in ["rules", "targets"] {
-            let path = self.prometheus.directory.path().join(directory);
+        for path in [self.prometheus.rules(), self.prometheus.targets()] {
             for entry in fs::read_dir(path).expect("it is there").flatten() {
                 let text = fs::read_to_string(entry.path())
                     .unwrap_or_default()

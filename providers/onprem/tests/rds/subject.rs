@@ -15,12 +15,10 @@ use mooring_provider::{
     spec::Engine,
 };
 use mooring_provider_onprem::{OnpremConfig, OnpremProvider};
+use mooring_test_servers::{ADMIN, Server, programs};
 use serde_json::{Value as Json, json};
 
-use crate::{
-    proxy::Proxy,
-    server::{ADMIN, Server, programs},
-};
+use crate::proxy::Proxy;
 
 /// A provider of these servers, each named and reached at a port.
 pub(crate) fn provider(servers: &[(&str, &Server, u16)], change: impl FnOnce(&mut Json)) -> OnpremProvider {

@@ -6,11 +6,9 @@ use mooring_provider::{
     reason,
     spec::Engine,
 };
+use mooring_test_servers::ADMIN;
 
-use crate::{
-    server::ADMIN,
-    subject::{OneServer, PASSWORD, database, login_of, owner, spec},
-};
+use crate::subject::{OneServer, PASSWORD, database, login_of, owner, spec};
 
 /// A create that ends between any two of its statements: what it leaves is found by its identity, by somebody who
 /// remembers nothing, and can be finished as well as removed.

@@ -12,13 +12,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Account, Adapter, Bindings, Bytes, Capability, Change, Claim, ClusterId, Created, Drift, ExternalId, Kind, Owned,
-    Owner, Phase, Receipt, Result, Sighting,
+    Access, Account, Adapter, Bindings, Bytes, Capability, Change, Claim, ClusterId, Created, Drift, ExternalId, Kind,
+    Owned, Owner, Phase, Receipt, Result, Sighting,
     spec::{Engine, Rds, Tls},
 };
 use serde::Deserialize;
 
 use crate::{
+    config::LimitedAccess,
     session::{Session, again},
     validate::Check,
 };
@@ -58,6 +59,7 @@ impl Adapter for Databases {
         Capability {
             accounts: true,
             parks: true,
+            backs_up: true,
             ..self.session.capability()
         }
     }
@@ -118,9 +120,13 @@ impl Adapter for Databases {
     }
 
     fn notes(&self, spec: &Rds) -> Vec<String> {
-        let mut notes = vec![
-            "access: Trove gives each account all rights on the database; readonly and readwrite are refused".into(),
-        ];
+        let lesser = match self.session.config.limited_access {
+            LimitedAccess::Refused => "are refused",
+            LimitedAccess::AsOwner => "get them too",
+        };
+        let mut notes = vec![format!(
+            "access: Trove gives each account all rights on the database; readonly and readwrite {lesser}"
+        )];
         if spec.tls != Tls::Disabled {
             notes.push("tls: Trove sets up none, connections are plain".into());
         }
@@ -232,6 +238,10 @@ impl Adapter for Databases {
             drift.compare("storage", change, &format!("{wanted}Gi"), &format!("{is}Gi"));
         }
         drift
+    }
+
+    fn grants(&self, access: Access) -> Result<Access> {
+        self.granted(access)
     }
 
     fn bindings(&self, _: &Claim, state: &State) -> Bindings {

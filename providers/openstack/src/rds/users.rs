@@ -11,7 +11,7 @@ use super::{
     state::{DATABASE, State},
 };
 use crate::{
-    config::Service,
+    config::{LimitedAccess, Service},
     session::{Call, receipt},
 };
 
@@ -30,6 +30,19 @@ struct Named {
 }
 
 impl Databases {
+    /// What an account that asks for this access gets.
+    pub(super) fn granted(&self, access: Access) -> Result<Access> {
+        if access == Access::Owner || self.session.config.limited_access == LimitedAccess::AsOwner {
+            return Ok(Access::Owner);
+        }
+        let message = format!(
+            "Trove gives each account all rights on its database, so that access `{}` cannot be had; use `owner`, or an \
+             SRE may allow that it is one with spec.openstack.limitedAccess: asOwner",
+            access.as_str()
+        );
+        Err(Error::new(ErrorKind::Unsupported, ENSURE, message))
+    }
+
     /// The users of an instance, those of the engine itself not among them.
     pub(super) async fn users(&self, operation: &'static str, id: &str) -> Result<Vec<User>> {
         let call = Call::get(operation, Service::Database, format!("/instances/{id}/users"));
@@ -38,18 +51,7 @@ impl Databases {
 
     /// Makes the user, or sets its password and its access again.
     pub(super) async fn ensure_user(&self, state: &State, account: &Account) -> Result<Receipt> {
-        if account.access != Access::Owner {
-            let message = format!(
-                "Trove gives each account all rights on its database; `{}` cannot have access {}, use `owner`",
-                account.name,
-                if account.access == Access::ReadOnly {
-                    "readonly"
-                } else {
-                    "readwrite"
-                }
-            );
-            return Err(Error::new(ErrorKind::Unsupported, ENSURE, message));
-        }
+        self.granted(account.access)?;
         let database = state.word(DATABASE).ok_or_else(|| {
             Error::new(
                 ErrorKind::NotOwned,

@@ -1,7 +1,6 @@
 //! The adapters against a real OpenStack (keystone, neutron, octavia, trove; see `tests/openstack`): the conformance
 //! kit, with connections that are cut, and real trouble.
 
-mod lab;
 mod project;
 mod proxy;
 mod story;

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,6 +23,24 @@ pub(crate) struct Cuts {
     pub(crate) down: AtomicBool,
     /// How long each request is held back.
     pub(crate) delay: Mutex<Duration>,
+    /// How many requests are not answered yet.
+    pub(crate) waiting: AtomicUsize,
+}
+
+/// A request that is not answered yet.
+struct Asking<'a>(&'a AtomicUsize);
+
+impl<'a> Asking<'a> {
+    fn of(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::SeqCst);
+        Self(waiting)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Faults for Cuts {
@@ -70,6 +88,7 @@ impl Cuts {
     /// Passes one request on; a connection serves no second one. What goes wrong on the way ends it.
     async fn pass(&self, mut client: TcpStream, there: &str) -> Option<()> {
         let request = read_request(&mut client).await?;
+        let _asking = Asking::of(&self.waiting);
         let head = String::from_utf8_lossy(&request).into_owned();
         let delay = *self.delay.lock().expect("not poisoned");
         tokio::time::sleep(delay).await;

@@ -13,7 +13,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::subject::{Cloud, can_use};
+use crate::{
+    project::Opens as _,
+    subject::{Cloud, can_use},
+};
 
 fn owner(identity: &str, kind: Kind) -> Owner {
     Owner {

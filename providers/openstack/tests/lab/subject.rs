@@ -1,6 +1,9 @@
 //! What the conformance kit looks at: the services themselves, as an administrator sees them.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use mooring_provider::{
@@ -11,7 +14,7 @@ use serde_json::{Value as Json, json};
 use tokio::process::Command;
 
 use crate::{
-    project::{Project, text},
+    project::{Opens as _, Project, text},
     proxy::Cuts,
 };
 
@@ -311,7 +314,7 @@ impl Subject for Cloud {
     async fn refuse_credentials(&self, refused: bool) {
         self.project.enable_user(!refused).await;
         // The services of the lab trust a token for a second after they have asked Keystone about it.
-        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
     }
 
     async fn tamper(&self, id: &ExternalId) -> bool {
@@ -378,6 +381,20 @@ impl Subject for Cloud {
     async fn login(&self, id: &ExternalId, user: &str, password: &str) -> bool {
         let instance = self.read(id).await.expect("it is there");
         can_use(&text(&instance["ip"][0]), user, password, "shop").await
+    }
+
+    /// The cloud needs time to do what it took. What is waited for beside, as nothing may be believed yet, passes quicker
+    /// than the wall's clock, unless somebody waits for an answer: a lost request has had its effect, or has none.
+    async fn settle(&self, time: Duration) {
+        // Two brokers of one test may want time to pass at once.
+        static FROZEN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        tokio::time::sleep(time).await;
+        let _frozen = FROZEN.lock().await;
+        if self.cuts.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::time::pause();
+            tokio::time::advance(19 * time).await;
+            tokio::time::resume();
+        }
     }
 
     fn second_access(&self) -> Access {

@@ -14,7 +14,7 @@ use mooring_provider::{
 use serde_json::json;
 
 use crate::{
-    project::{Project, text},
+    project::{Opens as _, Project, text},
     proxy::Cuts,
     subject::Cloud,
 };

@@ -16,15 +16,17 @@ use mooring_provider_http::{Answer, Client, HttpConfig, Method, Request, Url};
 use serde_json::{Value as Json, json};
 
 /// A cloud, and who may do what in it.
-pub(crate) struct Lab {
-    pub(crate) cloud: Json,
+#[derive(Debug)]
+pub struct Lab {
+    /// What `tests/openstack/up` says of it.
+    pub cloud: Json,
     http: Client,
     /// It ends when its stdin closes, which it does with this process.
     _keeper: Option<Child>,
 }
 
 /// The cloud; started when it is first asked for.
-pub(crate) fn lab() -> &'static Lab {
+pub fn lab() -> &'static Lab {
     static LAB: OnceLock<Lab> = OnceLock::new();
     LAB.get_or_init(|| {
         let (path, keeper) = match std::env::var("MOORING_TEST_OPENSTACK") {
@@ -45,7 +47,7 @@ pub(crate) fn lab() -> &'static Lab {
 }
 
 fn start() -> (String, Option<Child>) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/openstack/up");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openstack/up");
     let dir = std::env::temp_dir().join(format!("mooring-openstack-{}", std::process::id()));
     let mut child = Command::new(&script)
         .arg("--dir")
@@ -70,18 +72,20 @@ fn start() -> (String, Option<Child>) {
 }
 
 impl Lab {
-    pub(crate) fn get(&self, name: &str) -> &str {
+    /// A word of what `up` says.
+    pub fn get(&self, name: &str) -> &str {
         self.cloud[name]
             .as_str()
             .unwrap_or_else(|| panic!("the lab says no {name}"))
     }
 
-    pub(crate) fn endpoint(&self, service: &str) -> &str {
+    /// Where a service is.
+    pub fn endpoint(&self, service: &str) -> &str {
         self.cloud["endpoints"][service].as_str().expect("an endpoint")
     }
 
     /// Sends a request as somebody. What is no success panics, unless it is a 404: that is `None`.
-    pub(crate) async fn send(&self, token: &str, method: &str, url: &str, body: Option<Json>) -> Option<Json> {
+    pub async fn send(&self, token: &str, method: &str, url: &str, body: Option<Json>) -> Option<Json> {
         let answer = self.answer(token, method, url, body.clone()).await;
         if answer.status.as_u16() == 404 {
             return None;
@@ -95,7 +99,8 @@ impl Lab {
         Some(serde_json::from_str(&text).unwrap_or(Json::Null))
     }
 
-    pub(crate) async fn answer(&self, token: &str, method: &str, url: &str, body: Option<Json>) -> Answer {
+    /// Sends a request as somebody; any answer.
+    pub async fn answer(&self, token: &str, method: &str, url: &str, body: Option<Json>) -> Answer {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let mut request = Request::new(method, Url::parse(url).expect("an address"));
         request.header("x-auth-token", token, true).expect("a header");
@@ -113,7 +118,7 @@ impl Lab {
     }
 
     /// Logs a user in for a project, given by id.
-    pub(crate) async fn login(&self, user: &str, password: &str, project: Json) -> String {
+    pub async fn login(&self, user: &str, password: &str, project: Json) -> String {
         let body = json!({"auth": {
             "identity": {"methods": ["password"], "password": {
                 "user": {"name": user, "domain": {"id": "default"}, "password": password},
@@ -133,14 +138,14 @@ impl Lab {
     }
 
     /// Somebody who may do everything.
-    pub(crate) async fn admin(&self) -> String {
+    pub async fn admin(&self) -> String {
         let project = json!({"name": "admin", "domain": {"id": "default"}});
         self.login("admin", self.get("adminPassword"), project).await
     }
 }
 
 /// A range of loopback addresses that no other test of this process, and hardly one of another, uses.
-pub(crate) fn range() -> String {
+pub fn range() -> String {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let process = 16 + std::process::id() % 230;
     format!("127.{process}.{}.0/24", NEXT.fetch_add(1, Ordering::SeqCst))

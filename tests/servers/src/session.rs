@@ -5,34 +5,41 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions, Executor, MySqlConnection, PgConnection, Row, mysql::MySqlRow, postgres::PgRow,
 };
 
-use crate::server::{ROOT, Server};
+use crate::sql::{ROOT, Server};
 
 /// A session at either.
-pub(crate) enum Session {
+#[derive(Debug)]
+pub enum Session {
+    /// At PostgreSQL.
     Postgres(PgConnection),
+    /// At MariaDB.
     Mysql(MySqlConnection),
 }
 
 impl Server {
     /// Runs a statement as `root`.
-    pub(crate) async fn execute(&self, sql: &str) {
+    pub async fn execute(&self, sql: &str) {
         self.query(sql).await;
     }
 
     /// Runs a statement as `root` in a database.
-    pub(crate) async fn execute_in(&self, database: &str, sql: &str) -> Vec<String> {
+    pub async fn execute_in(&self, database: &str, sql: &str) -> Vec<String> {
         let answer = self.login(ROOT, self.root(), Some(database), sql).await;
         answer.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// The first column of what a statement answers to `root`, as text.
-    pub(crate) async fn query(&self, sql: &str) -> Vec<String> {
+    pub async fn query(&self, sql: &str) -> Vec<String> {
         self.try_query(sql)
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    pub(crate) async fn try_query(&self, sql: &str) -> sqlx::Result<Vec<String>> {
+    /// [`query`](Self::query), whatever comes of it.
+    ///
+    /// # Errors
+    /// What the server or the way to it says.
+    pub async fn try_query(&self, sql: &str) -> sqlx::Result<Vec<String>> {
         let mut held = self.session.lock().await;
         let session = match held.take() {
             Some(session) => session,
@@ -45,7 +52,10 @@ impl Server {
     }
 
     /// Logs in with nothing but what a container gets, and runs a statement.
-    pub(crate) async fn login(
+    ///
+    /// # Errors
+    /// What the server or the way to it says.
+    pub async fn login(
         &self,
         user: &str,
         password: &str,
@@ -63,12 +73,10 @@ impl Server {
     }
 
     /// A session of PostgreSQL.
-    pub(crate) async fn postgres(
-        &self,
-        user: &str,
-        password: &str,
-        database: Option<&str>,
-    ) -> sqlx::Result<PgConnection> {
+    ///
+    /// # Errors
+    /// What the server or the way to it says.
+    pub async fn postgres(&self, user: &str, password: &str, database: Option<&str>) -> sqlx::Result<PgConnection> {
         let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
             .port(self.port)
@@ -81,12 +89,10 @@ impl Server {
     }
 
     /// A session of MariaDB.
-    pub(crate) async fn mysql(
-        &self,
-        user: &str,
-        password: &str,
-        database: Option<&str>,
-    ) -> sqlx::Result<MySqlConnection> {
+    ///
+    /// # Errors
+    /// What the server or the way to it says.
+    pub async fn mysql(&self, user: &str, password: &str, database: Option<&str>) -> sqlx::Result<MySqlConnection> {
         let mut options = sqlx::mysql::MySqlConnectOptions::new()
             .host("127.0.0.1")
             .port(self.port)

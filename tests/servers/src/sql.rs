@@ -16,14 +16,19 @@ use tokio::sync::Mutex;
 use crate::{certificates::certificates, session::Session};
 
 /// The administrator that is given to Mooring; what tests do behind its back they do as `root`.
-pub(crate) const ADMIN: (&str, &str) = ("mooring", "Adm-'in\"\\1");
-pub(crate) const ROOT: &str = "root";
+pub const ADMIN: (&str, &str) = ("mooring", "Adm-'in\"\\1");
+/// Who may do everything.
+pub const ROOT: &str = "root";
 
-/// A server with its directory.
-pub(crate) struct Server {
-    pub(crate) engine: Engine,
-    pub(crate) port: u16,
-    pub(crate) ca: String,
+/// A PostgreSQL or MariaDB with its directory. It answers on 127.0.0.1 and with TLS only.
+#[derive(Debug)]
+pub struct Server {
+    /// Which one it is.
+    pub engine: Engine,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    /// The certificate of its authority.
+    pub ca: String,
     dir: TempDir,
     user: Option<(u32, u32)>,
     child: Option<Child>,
@@ -33,7 +38,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// A new server.
-    pub(crate) async fn start(engine: Engine) -> Self {
+    pub async fn start(engine: Engine) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("mooring-sql-")
             .tempdir()
@@ -87,7 +92,7 @@ impl Server {
     }
 
     /// Starts the server's process, and waits until it answers.
-    pub(crate) async fn run(&mut self) {
+    pub async fn run(&mut self) {
         let data = self.path("data");
         let log = fs::OpenOptions::new()
             .create(true)
@@ -156,7 +161,7 @@ impl Server {
     }
 
     /// Ends the server's process at once, by its id.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         if child.try_wait().is_ok_and(|ended| ended.is_none()) {
             // PostgreSQL ends its children on SIGQUIT; MariaDB is one process.
@@ -171,7 +176,7 @@ impl Server {
     }
 
     /// The password of `root`; MariaDB's has none at first, and none is needed here.
-    pub(crate) fn root(&self) -> &'static str {
+    pub fn root(&self) -> &'static str {
         if self.engine == Engine::Postgresql {
             "Root-1"
         } else {
@@ -235,12 +240,13 @@ impl Server {
         }
     }
 
-    pub(crate) fn path(&self, file: &str) -> PathBuf {
+    /// A file of its directory: `ca.crt` for one.
+    pub fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
     }
 
     /// From now on the administrator given to Mooring has this password, and no session.
-    pub(crate) async fn set_admin_password(&self, password: &str) {
+    pub async fn set_admin_password(&self, password: &str) {
         let quoted = password.replace('\\', "\\\\").replace('\'', "''");
         let name = ADMIN.0;
         if self.engine == Engine::Postgresql {
@@ -262,7 +268,7 @@ impl Drop for Server {
 }
 
 /// The directory of the newest PostgreSQL.
-pub(crate) fn programs() -> PathBuf {
+pub fn programs() -> PathBuf {
     let mut found: Vec<_> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

@@ -11,14 +11,14 @@ use crate::http;
 
 /// A running server. It ends with its value.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
     /// Starts it and waits until it answers at this address.
-    pub(crate) async fn start(program: &Path, arguments: &[String], directory: &Path, ready: &str, hint: &str) -> Self {
+    pub async fn start(program: &Path, arguments: &[String], directory: &Path, ready: &str, hint: &str) -> Self {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let log = directory.join(format!("{name}.log"));
         let output = File::options().create(true).append(true).open(&log).expect("a log");
@@ -71,8 +71,8 @@ impl Drop for Process {
 }
 
 /// Runs a script of the repository that prints the path of a program.
-pub(crate) fn script(path: &str) -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(path);
+pub fn script(path: &str) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     let output = Command::new(&script).stderr(Stdio::inherit()).output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", script.display()));
     assert!(
