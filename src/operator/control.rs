@@ -55,6 +55,8 @@ impl Failure for kube::Error {
 enum Trouble<E: Error + 'static> {
     #[error(transparent)]
     Failed(E),
+    #[error("it was cut short: the operator ends")]
+    CutShort,
     #[error("the reconcile panicked; this is a fault in Mooring")]
     Panicked(#[source] tokio::task::JoinError),
 }
@@ -90,6 +92,7 @@ pub async fn run<K, F, E>(
             Box::pin(async move {
                 let result = match task.await {
                     Ok(result) => result.map_err(Trouble::Failed),
+                    Err(error) if error.is_cancelled() => Err(Trouble::CutShort),
                     Err(error) => Err(Trouble::Panicked(error)),
                 };
                 if result.is_ok() {
@@ -118,6 +121,7 @@ pub async fn run<K, F, E>(
             Err(controller::Error::ReconcilerFailed(trouble, object)) => {
                 let reason = match trouble {
                     Trouble::Failed(error) => error.reason(),
+                    Trouble::CutShort => "CutShort",
                     Trouble::Panicked(_) => "Panicked",
                 };
                 metrics.reconciled(name, "error");
