@@ -9,7 +9,7 @@ use std::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use k8s_openapi::api::core::v1::Secret;
@@ -23,7 +23,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use crate::support::cluster::{Cluster, SYSTEM, Team, eventually};
+use crate::support::cluster::{Cluster, PATIENCE, SYSTEM, Team, eventually};
 
 const APPLICATIONS: usize = 50;
 const ROUNDS: usize = 25;
@@ -175,15 +175,12 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
     }
     // What was being deleted goes; what is wanted comes up.
     let resources: Api<CloudResource> = team.api();
-    eventually(
-        "every declared resource is ready, and nothing else is there",
-        async || {
-            supervise();
-            let all = resources.list(&ListParams::default()).await.ok()?.items;
-            let ready = all.iter().filter(|resource| is_ready(resource)).count();
-            (ready == 2 * wanted.len() && all.len() == ready && cloud.list().len() == ready).then_some(())
-        },
-    )
+    settles("declared, ready, and in the cloud", [2 * wanted.len(); 3], async || {
+        supervise();
+        let all = resources.list(&ListParams::default()).await.ok()?.items;
+        let ready = all.iter().filter(|resource| is_ready(resource)).count();
+        Some([all.len(), ready, cloud.list().len()])
+    })
     .await;
     let identities: std::collections::BTreeSet<_> = cloud
         .list()
@@ -197,11 +194,11 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
         .delete_collection(&DeleteParams::default(), &ListParams::default())
         .await
         .expect("they can be deleted");
-    eventually("nothing is left", async || {
+    settles("applications, resources, and in the cloud", [0; 3], async || {
         supervise();
         let applications = applications.list(&ListParams::default()).await.ok()?.items;
         let resources = resources.list(&ListParams::default()).await.ok()?.items;
-        (applications.is_empty() && resources.is_empty() && cloud.list().is_empty()).then_some(())
+        Some([applications.len(), resources.len(), cloud.list().len()])
     })
     .await;
     let mut logs = logs.into_inner().expect("nobody panicked");
@@ -209,6 +206,30 @@ async fn killed_at_any_moment_it_leaves_no_orphan_and_no_duplicate() {
         logs += &process.kill();
     }
     is_clean(&logs, &passwords);
+}
+
+/// Waits until so many are there. Of many it is not asked how long they take, as long as they get on.
+pub(crate) async fn settles(what: &str, wanted: [usize; 3], look: impl AsyncFn() -> Option<[usize; 3]>) {
+    let begun = Instant::now();
+    let (mut last, mut since) = (None, begun);
+    loop {
+        let now = look().await;
+        if now == Some(wanted) {
+            return;
+        }
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        assert!(
+            since.elapsed() < PATIENCE,
+            "{what}: {wanted:?} are wanted, it stays at {last:?}"
+        );
+        assert!(
+            begun.elapsed() < PATIENCE * 5,
+            "{what}: {wanted:?} are wanted, it goes round at {last:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Every password that is in a Secret of the team.

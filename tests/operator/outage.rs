@@ -12,7 +12,7 @@ use mooring_provider_mock::{Cloud, Op};
 use serde_json::json;
 
 use crate::{
-    chaos::{Process, application, cloud, is_clean, is_ready, passwords},
+    chaos::{Process, application, cloud, is_clean, is_ready, passwords, settles},
     resource_support::*,
     support::cluster::{Cluster, Team, eventually},
 };
@@ -63,11 +63,11 @@ async fn applications_that_come_and_go_while_the_api_server_restarts_end_as_decl
         supervise();
     }
     let resources: Api<CloudResource> = team.api();
-    eventually("what is declared is ready, and nothing else is there", async || {
+    settles("declared, ready, and in the cloud", [2 * wanted.len(); 3], async || {
         supervise();
         let all = resources.list(&ListParams::default()).await.ok()?.items;
         let ready = all.iter().filter(|resource| is_ready(resource)).count();
-        (ready == 2 * wanted.len() && all.len() == ready && cloud.list().len() == ready).then_some(())
+        Some([all.len(), ready, cloud.list().len()])
     })
     .await;
     assert!(!wanted.is_empty(), "something is to be there");
@@ -81,11 +81,11 @@ async fn applications_that_come_and_go_while_the_api_server_restarts_end_as_decl
         .await
         .expect("they can be deleted");
     cluster.restart_api_server("1s");
-    eventually("nothing is left", async || {
+    settles("applications, resources, and in the cloud", [0; 3], async || {
         supervise();
         let applications = applications.list(&ListParams::default()).await.ok()?.items;
         let resources = resources.list(&ListParams::default()).await.ok()?.items;
-        (applications.is_empty() && resources.is_empty() && cloud.list().is_empty()).then_some(())
+        Some([applications.len(), resources.len(), cloud.list().len()])
     })
     .await;
     let mut logs = logs.into_inner().expect("nobody panicked");
