@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use mooring::ledger::{Audit, Filter, InMemory, Intent, Ledger, Record, Result as LedgerResult};
 use mooring_provider::{
-    Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Drift, DynAdapter, ExternalId, Identity, Key,
-    Kind, Owned, Owner, Permission, Phase, Provider, ProviderInfo, Receipt, Result, Sighting,
+    Access, Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Drift, DynAdapter, ExternalId,
+    Identity, Key, Kind, Owned, Owner, Permission, Phase, Provider, ProviderInfo, Receipt, Result, Sighting,
 };
 use serde_json::Value as Json;
 
@@ -120,6 +120,9 @@ impl DynAdapter for BrokenAdapter {
     }
     fn login(&self, identity: &Identity, account: &str) -> String {
         self.inner.login(identity, account)
+    }
+    fn grants(&self, access: Access) -> Result<Access> {
+        self.inner.grants(access)
     }
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created> {
         let mut claim = claim.clone();

@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Account, AnyState, Bindings, Capability, Change, Claim, ClusterId, Created, Difference, Drift, DynAdapter, Error,
-    ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting, tag,
+    Access, Account, AnyState, Bindings, Capability, Change, Claim, ClusterId, Created, Difference, Drift, DynAdapter,
+    Error, ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting, tag,
 };
 use mooring_provider_mock::Cloud;
 use secrecy::ExposeSecret;
@@ -164,6 +164,9 @@ impl DynAdapter for Flawed {
     }
     fn login(&self, identity: &Identity, account: &str) -> String {
         self.inner.login(identity, account)
+    }
+    fn grants(&self, access: Access) -> Result<Access> {
+        self.inner.grants(access)
     }
 
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created> {
