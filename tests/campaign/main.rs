@@ -96,16 +96,19 @@ fn campaign(place: Where, variable: &str, usual: u64) {
     );
 }
 
-/// The checker can fail: with one safeguard taken out, some story ends badly.
+/// The checker can fail: with one safeguard taken out, some story breaks the promise that it is for. Others may
+/// end badly in other ways.
 fn is_caught(broken: Broken, sign: &str) {
     is_caught_on(Where::Mock, broken, sign);
 }
 
 fn is_caught_on(place: Where, broken: Broken, sign: &str) {
     let seeds = 400;
-    let caught = (0..seeds).find_map(|seed| story::tell(place, seed, broken, false).err());
-    let told = caught.unwrap_or_else(|| panic!("{broken:?} was not noticed within {seeds} seeds"));
-    assert!(told.contains(sign), "{broken:?} was noticed as: {told}");
+    let mut told = (0..seeds).filter_map(|seed| story::tell(place, seed, broken, false).err());
+    assert!(
+        told.any(|told| told.contains(sign)),
+        "{broken:?} broke no {sign} within {seeds} seeds"
+    );
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn spec(
             database: "shop".into(),
             tls: Tls::Preferred,
             backup_retention: None,
-            deletion_protection: declared.size % 2 == 0,
+            deletion_protection: declared.size.is_multiple_of(2),
             clients: vec!["10.0.0.0/8".into()],
             client_security_group: None,
             network: network()?,

@@ -12,8 +12,8 @@ use mooring::{
     engine::{Done, Job, Next, Report, Want},
     ledger::{Ledger, Standing},
 };
-use mooring_provider::{Access, ErrorKind, ExternalId, Kind};
-use mooring_provider_mock::Fault;
+use mooring_provider::{Access, ErrorKind, ExternalId, Kind, Phase};
+use mooring_provider_mock::{Fault, Op};
 
 use world::*;
 
@@ -195,6 +195,31 @@ async fn parked_it_keeps_its_rows_and_admits_nobody() {
     assert_eq!(again, wanted.owner.identity, "declared again, it is taken back");
     world.ready(&wanted).await;
     assert_eq!(world.cloud.rows(&id), Some(vec!["a row".to_owned()]));
+    assert_eq!(world.cloud.login(&id, "shop", PASSWORD), Some(Access::Owner));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_park_that_takes_effect_late_takes_no_account_with_it() {
+    let world = world("late-park").await;
+    let wanted = job("rds", Kind::Rds, present(rds(20, "mock.small")));
+    let id = world.ready(&wanted).await;
+    let until = "2026-01-08T00:00:00Z".parse().expect("a time");
+    let parked = Job {
+        want: Want::Parked { until, backup: false },
+        ..wanted.clone()
+    };
+    let late = Duration::from_secs(30);
+    world.cloud.fail_next(Op::Park, Some(Kind::Rds), Fault::Late(late));
+    // Whoever asked for it is gone before it happens, and what was to go is declared again.
+    let asked = tokio::time::timeout(Duration::from_secs(1), world.step(&parked)).await;
+    assert!(asked.is_err(), "nobody hears of it");
+    world.ready(&wanted).await;
+    assert_eq!(world.cloud.login(&id, "shop", PASSWORD), Some(Access::Owner));
+    tokio::time::sleep(late).await;
+    assert!(matches!(world.cloud.phase(&id), Some(Phase::Parked(_))));
+    assert_eq!(world.cloud.login(&id, "shop", PASSWORD), None);
+    world.ready(&wanted).await;
+    assert_eq!(world.cloud.phase(&id), Some(Phase::Ready));
     assert_eq!(world.cloud.login(&id, "shop", PASSWORD), Some(Access::Owner));
 }
 
