@@ -262,9 +262,8 @@ fn observed(context: &Context) -> Registry {
 /// namespaces are not told.
 fn requested_resource(path: &str) -> String {
     let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let of_group = match parts.as_slice() {
-        ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
-        _ => return "other".to_owned(),
+    let (["api", _, of_group @ ..] | ["apis", _, _, of_group @ ..]) = parts.as_slice() else {
+        return "other".to_owned();
     };
     match of_group {
         ["namespaces", _, resource] | ["namespaces", _, resource, _] | [resource] | [resource, _] => {
