@@ -179,6 +179,9 @@ impl Engine {
         let (goal, hash) = self.goal(job, memory).await?;
         let mut proof = self.proofs.take(&job.owner.identity, &capability);
         let mut claim = claim(job, &record.name, memory, &capability, &hash, now);
+        if memory.external_id.is_some() && claim.id.is_some() && !claim.existing {
+            claim.settling |= !proof.missed_for(capability.appears_within);
+        }
         if let (Goal::Absent, None, Some(id)) = (&goal, &memory.intent, &claim.id)
             && proof.holds(id, &capability)
         {

@@ -196,7 +196,8 @@ impl Ledger for InMemory {
             };
             let known = &mut entry.record;
             let held = known.memory.intent.as_ref().is_some_and(|held| held.since >= stale);
-            if held || known.memory.is_spent(intent.incarnation) {
+            let seen_since = known.memory.external_id.is_some() && known.memory.missing_since.is_none();
+            if held || seen_since || known.memory.is_spent(intent.incarnation) {
                 return Permission::Settling;
             }
             known.memory = known.memory.begun(intent);

@@ -262,7 +262,8 @@ pub trait Ledger: Debug + Send + Sync + 'static {
     async fn put(&self, record: &Record) -> Result<()>;
 
     /// Writes an intent down, if the identity has none, or has one from before `stale`, was not further than the
-    /// intent's incarnation, and has not [spent](Memory::is_spent) it. One statement: of many callers one is granted.
+    /// intent's incarnation, and has not [spent](Memory::is_spent) it; what has an external id has to be missed by then,
+    /// for somebody may have seen it meanwhile. One statement: of many callers one is granted.
     ///
     /// From then on the intent's incarnation is the current one, and of an earlier one nothing is remembered, see
     /// [`Memory::begun`]. Makes the record if there is none; of one that was gone, its standing is written too, so

@@ -56,7 +56,7 @@ pub(super) const PUT: &str = "
     WHERE resources.incarnation <= excluded.incarnation";
 
 /// The compare-and-swap. Both databases lock the row before they judge the condition, so that the second of two
-/// callers sees the first one's intent. What is inserted has the intent's incarnation, see [`Memory::begun`](super::Memory::begun).
+/// callers sees the first one's intent, and whoever missed what another has seen since does not replace it. What is inserted has the intent's incarnation, see [`Memory::begun`](super::Memory::begun).
 pub(super) const CREATING: &str = "
     INSERT INTO resources (identity, cluster, namespace, application, component, name, kind, provider, environment,
         external_name, existing, standing, reason, keep_until, endpoint, incarnation, external_id, was_ready,
@@ -70,6 +70,7 @@ pub(super) const CREATING: &str = "
         incarnation = excluded.incarnation, intent_incarnation = excluded.intent_incarnation,
         intent_spec_hash = excluded.intent_spec_hash, intent_since = excluded.intent_since
     WHERE (resources.intent_since IS NULL OR resources.intent_since < $25)
+        AND (resources.external_id IS NULL OR resources.missing_since IS NOT NULL)
         AND (resources.incarnation < excluded.incarnation
             OR (resources.incarnation = excluded.incarnation
                 AND resources.external_id IS NULL AND NOT resources.was_ready))

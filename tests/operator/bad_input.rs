@@ -134,7 +134,10 @@ async fn what_cannot_be_changed_is_refused_with_what_to_do_instead() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_is_not_there_is_named_and_nothing_is_made() {
-    let nowhere = json!({"network": {"id": "vpc-nowhere", "clients": {"cidrs": ["10.0.0.0/8"]}}});
+    let nowhere = json!({
+        "network": {"id": "vpc-nowhere", "clients": {"cidrs": ["10.0.0.0/8"]}},
+        "existing": {"vpc": [{"id": "vpc-gone", "namespaces": {}}]},
+    });
     let team = Team::with(Cluster::shared(), "nonetwork", json!({}), nowhere).await;
     // A database comes after the networks of its application; these are another's.
     let network = |name: &str, properties: Json| {

@@ -23,6 +23,8 @@ pub struct Proof {
     late_until: Instant,
     /// What was changed may not be seen before then; `None` when all of it was seen.
     unseen_until: Option<Instant>,
+    /// It was looked for and not seen since then; `None` when it was seen last.
+    missed_since: Option<Instant>,
 }
 
 /// What a step was like, beside its outcome.
@@ -41,7 +43,14 @@ impl Proof {
             ended: None,
             late_until: Instant::now() + capability.grace(),
             unseen_until: None,
+            missed_since: None,
         }
+    }
+
+    /// Whether every look of this process missed it, for as long. What another process remembers to have missed may
+    /// have been seen since.
+    pub fn missed_for(&self, time: Duration) -> bool {
+        self.missed_since.is_some_and(|since| since.elapsed() >= time)
     }
 
     /// Whether the absence of this id proves that it is gone, with all its parts.
@@ -58,6 +67,10 @@ impl Proof {
         let Outcome { seen, step: taken } = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
+                if step.sent {
+                    // But for a create, what was seen was to be changed.
+                    self.missed_since = None;
+                }
                 if step.sent && !going && error.kind().may_have_had_effect() {
                     self.late_until = after(capability.grace());
                 }
@@ -67,6 +80,10 @@ impl Proof {
                 }
                 return;
             }
+        };
+        self.missed_since = match seen {
+            Some(_) => None,
+            None => self.missed_since.or_else(|| Some(Instant::now())),
         };
         match taken {
             Step::Deleting { ended, .. } => {
@@ -83,6 +100,7 @@ impl Proof {
                     ended: None,
                     late_until: Instant::now(),
                     unseen_until: Some(after(capability.appears_within)),
+                    missed_since: None,
                 }
             }
             Step::Created { .. }

@@ -119,7 +119,7 @@ pub(super) fn judge(
         Step::Deleting { .. } => stepped(memory, reason::DELETING, "the provider was told to delete it"),
         Step::Parking { .. } => stepped(memory, reason::DELETING, "it is being taken out of use, its data kept"),
         Step::Wait { reason, message } => {
-            if *reason == reason::SETTLING && memory.intent.is_none() && memory.missing_since.is_none() {
+            if *reason == reason::SETTLING && memory.external_id.is_some() && memory.missing_since.is_none() {
                 memory.missing_since = Some(now);
             }
             let report = waiting(memory, reason, message);

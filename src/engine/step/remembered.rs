@@ -97,9 +97,9 @@ pub(super) fn claim(
         Some(intent) if memory.external_id.is_none() && intent.spec_hash != spec_hash => {
             claim.incarnation = intent.incarnation + 1;
         }
-        // Something of ours that is missed was there, so its absence is believed only when it lasts; a list that lags
-        // once must not let go of what lives.
-        None if memory.external_id.is_some() && !claim.existing => {
+        // Something of ours that is missed was there, or was answered for, so its absence is believed only when it lasts;
+        // a list that lags once must not let go of what lives.
+        _ if memory.external_id.is_some() && !claim.existing => {
             claim.settling = memory
                 .missing_since
                 .is_none_or(|since| within(since, capability.appears_within));
