@@ -243,7 +243,8 @@ impl Engine {
         let Want::Absent { per_hour, approved } = &job.want else {
             return Ok(None);
         };
-        if known.is_some_and(|known| known.standing == Standing::Deleting) {
+        // What is gone stays so on record unless something of it is found: whoever comes late must not open it again.
+        if known.is_some_and(|known| matches!(known.standing, Standing::Deleting | Standing::Gone)) {
             return Ok(None);
         }
         let _one_at_a_time = self.deleting.lock().await;

@@ -101,13 +101,16 @@ pub(crate) async fn quiet(
     Ok(())
 }
 
-/// Once a network's deletion was asked for, nothing in it may still be worked on.
+/// Once a network's deletion was asked for, nothing in it may still be worked on; that a second process asks for a
+/// deletion once more does no harm.
 fn order(cloud: &dyn Cloud) -> Result<(), String> {
-    let mut deleting = false;
+    let (mut deleting, mut asked) = (false, std::collections::BTreeSet::new());
     for deed in cloud.deeds() {
+        let what = deed.shown.split_once(' ').map_or("", |(_, what)| what).to_owned();
+        let again = what.contains(".delete ") && !asked.insert(what);
         match (deed.kind, deed.created) {
             (Kind::Vpc, created) => deleting = !created,
-            (Kind::Rds | Kind::Slb, _) if deleting => {
+            (Kind::Rds | Kind::Slb, _) if deleting && !again => {
                 return Err(format!(
                     "promise 5: {} came after the deletion of its network began",
                     deed.shown
