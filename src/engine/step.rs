@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mooring_provider::{
     Account, AccountGoal, Capability, Circumstances, DynAdapter, Error, ErrorKind, ExternalId, Goal, Kind, Outcome,
-    Owner, Result, converge,
+    Owner, Phase, Result, converge,
 };
 use serde_json::Value as Json;
 
@@ -386,10 +386,15 @@ impl Engine {
             }
         }
         let known = self.ledger.get(identity).await.map_err(unwritten)?;
+        // Somebody else saw its deletion through; that it is still to be seen on its way out is no news.
+        let leaving = matches!(&outcome.seen, Some(seen) if seen.phase == Phase::Deleting);
+        let over = matches!(goal, Goal::Absent)
+            && leaving
+            && known.as_ref().is_some_and(|known| known.standing == Standing::Gone);
         let unchanged = known.is_some_and(|known| {
             known.standing == record.standing && known.endpoint == record.endpoint && known.memory == record.memory
         });
-        if !unchanged || before != record.memory {
+        if !over && (!unchanged || before != record.memory) {
             self.ledger.put(&record).await.map_err(unwritten)?;
         }
         if let Some((action, request_id)) = judge::action(&outcome.step) {
