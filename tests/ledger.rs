@@ -57,6 +57,7 @@ suite! {
     a_young_intent_is_not_taken_over,
     what_was_made_is_not_made_again,
     what_made_nothing_may_be_tried_again,
+    what_another_has_seen_since_is_not_missing,
     a_conclusion_of_another_incarnation_changes_nothing,
     a_new_incarnation_starts_with_a_clean_memory,
     a_lower_incarnation_is_not_granted,

@@ -270,6 +270,7 @@ fn record(resource: RetainedResource) -> Record {
         reason: Some(spec.reason),
         keep_until: spec.keep_until,
         endpoint: None,
+        sightings: 0,
         memory: Memory {
             incarnation: spec.incarnation,
             external_id: Some(spec.external_id),

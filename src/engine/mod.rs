@@ -204,6 +204,7 @@ impl Engine {
             reason: Some("found in the provider's inventory; the ledger did not know it".into()),
             keep_until,
             endpoint: None,
+            sightings: 0,
             memory: Memory {
                 // How many there were before is not known, and a token of one of those may still answer for it. No
                 // count comes near a number of seconds.

@@ -171,10 +171,17 @@ impl Ledger for InMemory {
             if old.incarnation > record.memory.incarnation {
                 return;
             }
+            let sightings = entry.record.sightings;
             entry.gone_since = gone_since(record).map(|now| entry.gone_since.unwrap_or(now));
             entry.record = record.clone();
+            entry.record.sightings = sightings;
             let memory = &mut entry.record.memory;
             memory.intent = old.intent;
+            if memory.missing_since.is_none() && old.missing_since.is_some() {
+                entry.record.sightings += 1;
+            } else if record.sightings != sightings {
+                memory.missing_since = old.missing_since;
+            }
             if old.incarnation == memory.incarnation {
                 memory.external_id = memory.external_id.take().or(old.external_id);
                 memory.was_ready |= old.was_ready && !was_deleting;
@@ -196,7 +203,8 @@ impl Ledger for InMemory {
             };
             let known = &mut entry.record;
             let held = known.memory.intent.as_ref().is_some_and(|held| held.since >= stale);
-            let seen_since = known.memory.external_id.is_some() && known.memory.missing_since.is_none();
+            let seen_since = known.memory.external_id.is_some()
+                && (known.memory.missing_since.is_none() || known.sightings != record.sightings);
             if held || seen_since || known.memory.is_spent(intent.incarnation) {
                 return Permission::Settling;
             }
@@ -215,7 +223,7 @@ impl Ledger for InMemory {
             let Some(entry) = state.rows.get_mut(identity) else {
                 return;
             };
-            let memory = &mut entry.record.memory;
+            let Record { memory, sightings, .. } = &mut entry.record;
             match made {
                 None if memory
                     .intent
@@ -235,6 +243,7 @@ impl Ledger for InMemory {
                     }
                     memory.external_id = Some(id.clone());
                     memory.intent = None;
+                    *sightings += u32::from(memory.missing_since.take().is_some());
                 }
             }
         })

@@ -193,6 +193,9 @@ pub struct Record {
     pub keep_until: Option<Timestamp>,
     /// Its address, which is no secret.
     pub endpoint: Option<String>,
+    /// How often it was seen again after it had been missed. Who writes that it is missing says by this which sightings
+    /// he knows of.
+    pub sightings: u32,
     /// What is remembered between steps.
     pub memory: Memory,
 }
@@ -259,19 +262,22 @@ pub trait Ledger: Debug + Send + Sync + 'static {
     /// - A record of a lower incarnation than is written is not written at all, and that is no error.
     /// - Within one incarnation a known external id may be replaced but not forgotten, and what was ready stays so
     ///   unless it was being deleted. A higher incarnation starts with what the record says.
+    /// - That it is missing is not written by who does not know of all its [sightings](Record::sightings), which are
+    ///   counted here: what is written without it was seen.
     async fn put(&self, record: &Record) -> Result<()>;
 
     /// Writes an intent down, if the identity has none, or has one from before `stale`, was not further than the
     /// intent's incarnation, and has not [spent](Memory::is_spent) it; what has an external id has to be missed by then,
-    /// for somebody may have seen it meanwhile. One statement: of many callers one is granted.
+    /// with no sighting that the record does not know of, for somebody may have seen it meanwhile. One statement: of many
+    /// callers one is granted.
     ///
     /// From then on the intent's incarnation is the current one, and of an earlier one nothing is remembered, see
     /// [`Memory::begun`]. Makes the record if there is none; of one that was gone, its standing is written too, so
     /// that it is found again.
     async fn creating(&self, record: &Record, intent: &Intent, stale: Timestamp) -> Result<Permission>;
 
-    /// The outcome of the intent of this incarnation is known: clears it, and where it made something, keeps what and
-    /// as which incarnation. What was remembered of an earlier incarnation (that it was ready or missing, what was
+    /// The outcome of the intent of this incarnation is known: clears it, and where it made something, which was seen,
+    /// keeps what and as which incarnation. What was remembered of an earlier incarnation (that it was ready, what was
     /// applied) is forgotten with it. Does nothing where a later incarnation is written down, nor, where nothing was
     /// made, to an intent that was written down later.
     async fn concluded(&self, identity: &Identity, intent: &Intent, made: Option<&ExternalId>) -> Result<()>;

@@ -27,8 +27,14 @@ const ACQUIRE: Duration = Duration::from_secs(30);
 /// Connections to a server: a replica writes for a few resources at once.
 const CONNECTIONS: u32 = 10;
 
-const SQLITE: &[(&str, &str)] = &[("ledger", include_str!("migrations/sqlite/0001_ledger.sql"))];
-const POSTGRES: &[(&str, &str)] = &[("ledger", include_str!("migrations/postgres/0001_ledger.sql"))];
+const SQLITE: &[(&str, &str)] = &[
+    ("ledger", include_str!("migrations/sqlite/0001_ledger.sql")),
+    ("sightings", include_str!("migrations/sqlite/0002_sightings.sql")),
+];
+const POSTGRES: &[(&str, &str)] = &[
+    ("ledger", include_str!("migrations/postgres/0001_ledger.sql")),
+    ("sightings", include_str!("migrations/postgres/0002_sightings.sql")),
+];
 
 /// Opens the ledger at `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE?sslmode=…` and brings its schema up to
 /// date. A SQLite file that is not there is made, with the directory it is in. No error shows the password.

@@ -101,6 +101,7 @@ where
         reason: cursor.get("reason")?,
         keep_until: cursor.parse_option("keep_until")?,
         endpoint: cursor.get("endpoint")?,
+        sightings: number("sightings", cursor.get("sightings")?)?,
         memory: Memory {
             incarnation: number("incarnation", cursor.get("incarnation")?)?,
             external_id: cursor.get::<Option<String>>("external_id")?.map(ExternalId::new),

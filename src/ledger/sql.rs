@@ -404,6 +404,7 @@ mod tests {
             reason: None,
             keep_until: None,
             endpoint: None,
+            sightings: 0,
             memory: Memory::default(),
         };
         let (now, mut written) = (Timestamp::now(), 0);

@@ -26,6 +26,7 @@ macro_rules! bind_record {
             .bind(memory.was_ready)
             .bind(memory.missing_since.map($crate::ledger::rows::text))
             .bind(memory.applied.as_ref().map(ToString::to_string))
+            .bind(i64::from($record.sightings))
             .bind(
                 ($record.standing == $crate::ledger::Standing::Gone)
                     .then(|| $crate::ledger::rows::text(jiff::Timestamp::now())),
@@ -39,8 +40,8 @@ pub(super) use bind_record;
 pub(super) const PUT: &str = "
     INSERT INTO resources (identity, cluster, namespace, application, component, name, kind, provider, environment,
         external_name, existing, standing, reason, keep_until, endpoint, incarnation, external_id, was_ready,
-        missing_since, applied, gone_since)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+        missing_since, applied, sightings, gone_since)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
     ON CONFLICT (identity) DO UPDATE SET
         cluster = excluded.cluster, namespace = excluded.namespace, application = excluded.application,
         component = excluded.component, name = excluded.name, kind = excluded.kind, provider = excluded.provider,
@@ -51,26 +52,32 @@ pub(super) const PUT: &str = "
             THEN COALESCE(excluded.external_id, resources.external_id) ELSE excluded.external_id END,
         was_ready = excluded.was_ready OR (resources.was_ready AND resources.incarnation = excluded.incarnation
             AND resources.standing <> 'deleting'),
-        missing_since = excluded.missing_since, applied = excluded.applied,
+        missing_since = CASE WHEN resources.sightings = excluded.sightings OR excluded.missing_since IS NULL
+            THEN excluded.missing_since ELSE resources.missing_since END,
+        sightings = CASE WHEN excluded.missing_since IS NULL AND resources.missing_since IS NOT NULL
+            THEN resources.sightings + 1 ELSE resources.sightings END,
+        applied = excluded.applied,
         gone_since = CASE WHEN excluded.standing = 'gone' THEN COALESCE(resources.gone_since, excluded.gone_since) END
     WHERE resources.incarnation <= excluded.incarnation";
 
 /// The compare-and-swap. Both databases lock the row before they judge the condition, so that the second of two
-/// callers sees the first one's intent, and whoever missed what another has seen since does not replace it. What is inserted has the intent's incarnation, see [`Memory::begun`](super::Memory::begun).
+/// callers sees the first one's intent, and whoever missed what another has seen since does not replace it. What is
+/// inserted has the intent's incarnation, see [`Memory::begun`](super::Memory::begun).
 pub(super) const CREATING: &str = "
     INSERT INTO resources (identity, cluster, namespace, application, component, name, kind, provider, environment,
         external_name, existing, standing, reason, keep_until, endpoint, incarnation, external_id, was_ready,
-        missing_since, applied, gone_since, intent_incarnation, intent_spec_hash, intent_since)
+        missing_since, applied, sightings, gone_since, intent_incarnation, intent_spec_hash, intent_since)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-        $24)
+        $24, $25)
     ON CONFLICT (identity) DO UPDATE SET
         standing = CASE WHEN resources.standing = 'gone' THEN excluded.standing ELSE resources.standing END,
         gone_since = NULL, external_id = NULL, was_ready = FALSE, missing_since = NULL,
         applied = CASE WHEN resources.incarnation = excluded.incarnation THEN resources.applied END,
         incarnation = excluded.incarnation, intent_incarnation = excluded.intent_incarnation,
         intent_spec_hash = excluded.intent_spec_hash, intent_since = excluded.intent_since
-    WHERE (resources.intent_since IS NULL OR resources.intent_since < $25)
-        AND (resources.external_id IS NULL OR resources.missing_since IS NOT NULL)
+    WHERE (resources.intent_since IS NULL OR resources.intent_since < $26)
+        AND (resources.external_id IS NULL
+            OR (resources.missing_since IS NOT NULL AND resources.sightings = excluded.sightings))
         AND (resources.incarnation < excluded.incarnation
             OR (resources.incarnation = excluded.incarnation
                 AND resources.external_id IS NULL AND NOT resources.was_ready))
@@ -86,7 +93,8 @@ pub(super) const MADE: &str = "
     UPDATE resources SET
         external_id = $3,
         was_ready = was_ready AND incarnation = $2,
-        missing_since = CASE WHEN incarnation = $2 THEN missing_since END,
+        missing_since = NULL,
+        sightings = CASE WHEN missing_since IS NULL THEN sightings ELSE sightings + 1 END,
         applied = CASE WHEN incarnation = $2 THEN applied END,
         incarnation = $2, intent_incarnation = NULL, intent_spec_hash = NULL, intent_since = NULL
     WHERE identity = $1 AND incarnation <= $2";

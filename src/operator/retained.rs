@@ -259,6 +259,7 @@ fn restored(spec: &RetainedResourceSpec) -> Record {
         reason: Some(spec.reason.clone()),
         keep_until: spec.keep_until,
         endpoint: None,
+        sightings: 0,
         memory: Memory {
             incarnation: spec.incarnation,
             external_id: Some(spec.external_id.clone()),

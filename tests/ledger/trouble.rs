@@ -340,7 +340,7 @@ fn assert_only_expected(mut columns: Vec<String>) {
         constants: name value
         resources: applied application cluster component endpoint environment existing external_id external_name
             gone_since identity incarnation intent_incarnation intent_since intent_spec_hash keep_until kind
-            missing_since name namespace provider reason seq standing was_ready
+            missing_since name namespace provider reason seq sightings standing was_ready
         told: account hash identity";
     let mut table = "";
     let mut expected = Vec::new();

@@ -201,7 +201,8 @@ async fn one_application_lives_in_four_environments_of_one_cluster() {
         Onprem::start(loki, backends.free.clone()),
         Alibaba::start(backends.clone()),
     );
-    let places: [&dyn Place; 4] = [&Mock, &openstack, &onprem, &alibaba];
+    let mock = Mock::new();
+    let places: [&dyn Place; 4] = [&mock, &openstack, &onprem, &alibaba];
     let up = join_all(places.map(|place| comes_up(&kubectl, place, &backends))).await;
 
     let names = |got: &Got| [&got.web, &got.report].map(|variables| variables.keys().cloned().collect::<Vec<_>>());

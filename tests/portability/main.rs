@@ -35,7 +35,7 @@ use tokio::task::JoinHandle;
 #[tokio::test(flavor = "multi_thread")]
 async fn one_application_lives_in_four_environments_by_a_change_of_one_label() {
     let (loki, backends) = (Arc::new(Loki::start().await), Arc::new(Backends::start(&range())));
-    let mock = lives(&backends, async { mock::Mock });
+    let mock = lives(&backends, async { mock::Mock::new() });
     let others = [
         lives(&backends, openstack::Openstack::start(loki.clone(), "portability")),
         lives(&backends, onprem::Onprem::start(loki, backends.free.clone())),

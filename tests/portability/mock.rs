@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use mooring_provider::{Access, ExternalId};
+use tempfile::TempDir;
 
 use crate::{
     place::{Got, Place},
@@ -9,10 +10,18 @@ use crate::{
     workplace::Workplace,
 };
 
-/// The mock cloud.
-pub(crate) struct Mock;
+/// The mock cloud, and where its state file is.
+pub(crate) struct Mock(TempDir);
 
-const STATE: &str = "laptop.json";
+impl Mock {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn state(&self) -> String {
+        self.0.path().join("laptop.json").display().to_string()
+    }
+}
 
 #[async_trait]
 impl Place for Mock {
@@ -26,13 +35,14 @@ impl Place for Mock {
 apiVersion: mooring.dev/v1alpha1
 kind: ProviderConfig
 metadata: {{name: laptop}}
-spec: {{mock: {{state: {STATE}}}}}
+spec: {{mock: {{state: {}}}}}
 ---
 apiVersion: mooring.dev/v1alpha1
 kind: Environment
 metadata: {{name: laptop}}
 spec: {{providers: {{default: laptop}}, allowedNamespaces: {{}}}}
-"
+",
+            self.state()
         )
     }
 
@@ -45,7 +55,10 @@ spec: {{providers: {{default: laptop}}, allowedNamespaces: {{}}}}
     }
 
     async fn is_used(&self, workplace: &Workplace, got: &Got, _: &Backends) -> Vec<sqlx::MySqlConnection> {
-        let (cloud, id) = (workplace.cloud_at(STATE), ExternalId::new(got.ids["rds"].as_str()));
+        let (cloud, id) = (
+            workplace.cloud_at(&self.state()),
+            ExternalId::new(got.ids["rds"].as_str()),
+        );
         for (variables, access) in [(&got.web, Access::Owner), (&got.report, Access::ReadOnly)] {
             let login = cloud.login(&id, &variables["DB_USERNAME"], &variables["DB_PASSWORD"]);
             assert_eq!(login, Some(access));
@@ -54,6 +67,6 @@ spec: {{providers: {{default: laptop}}, allowedNamespaces: {{}}}}
     }
 
     async fn is_empty(&self, workplace: &Workplace, _: &Got) {
-        assert!(workplace.cloud_at(STATE).list().is_empty());
+        assert!(workplace.cloud_at(&self.state()).list().is_empty());
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn record(connection: &Connection, job: &Job, memory: &Memory, known:
             _ => None,
         },
         endpoint: known.and_then(|known| known.endpoint.clone()),
+        sightings: known.map_or(0, |known| known.sightings),
         memory: memory.clone(),
     }
 }
@@ -63,7 +64,8 @@ pub(super) fn merge(front: &Memory, ledger: &Memory) -> Memory {
         external_id: front.external_id.clone().or_else(|| ledger.external_id.clone()),
         intent,
         was_ready: front.was_ready || ledger.was_ready,
-        missing_since: front.missing_since.or(ledger.missing_since),
+        // The ledger is told first, and counts the sightings of others.
+        missing_since: ledger.missing_since,
         applied: front.applied.clone().or_else(|| ledger.applied.clone()),
     }
 }

@@ -87,6 +87,7 @@ impl Going<'_> {
             reason: None,
             keep_until: None,
             endpoint: None,
+            sightings: 0,
             memory: self.memory(),
         }
     }

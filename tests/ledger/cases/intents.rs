@@ -101,6 +101,32 @@ pub(crate) async fn what_made_nothing_may_be_tried_again(ledger: Arc<dyn Ledger>
     );
 }
 
+pub(crate) async fn what_another_has_seen_since_is_not_missing(ledger: Arc<dyn Ledger>) {
+    let seen = Record {
+        memory: Memory {
+            external_id: Some(ExternalId::new("rm-1")),
+            ..Memory::default()
+        },
+        ..record("a")
+    };
+    let mut missed = seen.clone();
+    missed.memory.missing_since = Some(at(1));
+    let again = async |known: &Record| ledger.creating(known, &intent(1, at(900)), at(800)).await.unwrap();
+    ledger.put(&missed).await.unwrap();
+    ledger.put(&seen).await.unwrap();
+    // Who read the record before that sighting still misses it, and writes so late.
+    ledger.put(&missed).await.unwrap();
+    assert_eq!(memory(&ledger, "a").await, seen.memory);
+    assert_eq!(again(&missed).await, Permission::Settling);
+    // Who knows of it may miss it anew.
+    let late = missed.clone();
+    missed.sightings = ledger.get(&identity("a")).await.unwrap().unwrap().sightings;
+    ledger.put(&missed).await.unwrap();
+    assert_eq!(memory(&ledger, "a").await, missed.memory);
+    assert_eq!(again(&late).await, Permission::Settling);
+    assert_eq!(again(&missed).await, Permission::Granted);
+}
+
 pub(crate) async fn a_conclusion_of_another_incarnation_changes_nothing(ledger: Arc<dyn Ledger>) {
     let id = ExternalId::new("late");
     ledger
@@ -149,7 +175,7 @@ pub(crate) async fn a_new_incarnation_starts_with_a_clean_memory(ledger: Arc<dyn
         ..Memory::default()
     };
     assert_eq!(memory(&ledger, "a").await, expected);
-    // Once more, by the same incarnation: what was learned since stays.
+    // Once more, by the same incarnation: what was learned since stays, but that it was missed.
     let learned = Memory {
         was_ready: true,
         applied: Some(json!(1)),
@@ -167,7 +193,11 @@ pub(crate) async fn a_new_incarnation_starts_with_a_clean_memory(ledger: Arc<dyn
         .concluded(&identity("a"), &intent(4, at(0)), Some(&id))
         .await
         .unwrap();
-    assert_eq!(memory(&ledger, "a").await, learned);
+    let seen = Memory {
+        missing_since: None,
+        ..learned
+    };
+    assert_eq!(memory(&ledger, "a").await, seen);
 }
 
 pub(crate) async fn a_lower_incarnation_is_not_granted(ledger: Arc<dyn Ledger>) {

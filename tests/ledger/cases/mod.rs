@@ -40,6 +40,7 @@ pub(crate) fn record(id: &str) -> Record {
         reason: None,
         keep_until: None,
         endpoint: None,
+        sightings: 0,
         memory: Memory::default(),
     }
 }

@@ -34,6 +34,7 @@ pub(crate) async fn what_is_put_is_got(ledger: Arc<dyn Ledger>) {
     (moved.standing, moved.reason, moved.keep_until, moved.endpoint) = (Standing::Live, None, None, None);
     (moved.memory.missing_since, moved.memory.applied) = (None, None);
     ledger.put(&moved).await.unwrap();
+    moved.sightings = 1;
     assert_eq!(ledger.get(&identity("full")).await.unwrap(), Some(moved));
 }
 

@@ -1,0 +1,2 @@
+-- Of two processes one may see what the other misses: an absence is believed by who knows of all sightings.
+ALTER TABLE resources ADD COLUMN sightings BIGINT NOT NULL DEFAULT 0;
