@@ -14,6 +14,7 @@ mod sql;
 mod caddy;
 pub mod loki;
 mod prometheus;
+pub mod victorialogs;
 
 pub use caddy::Caddy;
 pub use loki::Loki;
@@ -21,3 +22,4 @@ pub use process::{Process, script};
 pub use prometheus::{Prometheus, mysqld_exporter};
 pub use session::Session;
 pub use sql::{ADMIN, ROOT, Server, programs};
+pub use victorialogs::VictoriaLogs;

@@ -1,96 +1,39 @@
-//! The log adapter on VictoriaLogs, under the conformance kit.
-//!
-//! VictoriaLogs cannot be had from a package registry, so what answers here is a model of the four paths that the
-//! adapter uses, written from what VictoriaLogs 1.26 answers (pushing, asking, tenants, and the refusal to delete)
-//! and from memory of how later versions delete, which was never seen.
+//! The log adapter on a real VictoriaLogs: the conformance kit, and lines of two tenants.
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::time::Duration;
 
 use mooring_provider::{
-    ErrorKind, Kind,
-    conformance::{self, Life, Wish},
+    ErrorKind, Kind, Step,
+    conformance::{self, Life, Subject, Wish},
 };
-use mooring_test_servers::loki::{headers, push};
-use serde_json::{Value as Json, json};
+use mooring_test_servers::{
+    VictoriaLogs,
+    loki::{headers, push},
+    victorialogs::{self, lines},
+};
+use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{
-    http::{self, Got},
-    kit,
-    log_loki::Tenants,
-    proxy::Proxy,
-};
-
-/// The lines of each tenant, and the tenants whose deletion is under way.
-#[derive(Debug, Default)]
-struct Model {
-    lines: HashMap<String, Vec<String>>,
-    deleting: Vec<String>,
-}
-
-impl Model {
-    fn answer(&mut self, request: &Got, deletes: bool) -> (u16, String) {
-        let get = |name: &str| request.headers.get(name).map_or("0", String::as_str);
-        let tenant = format!("{}:{}", get("accountid"), get("projectid"));
-        let path = request.target.split('?').next().unwrap_or_default();
-        match (request.method.as_str(), path) {
-            ("POST", "/insert/loki/api/v1/push") => {
-                let body: Json = serde_json::from_slice(&request.body).expect("JSON");
-                let line = body["streams"][0]["values"][0][1].as_str().expect("a line");
-                self.lines.entry(tenant).or_default().push(line.to_owned());
-                (204, String::new())
-            }
-            ("GET", "/select/logsql/query") => {
-                let lines = self.lines.get(&tenant).into_iter().flatten();
-                (
-                    200,
-                    lines.map(|line| json!({"_msg": line}).to_string() + "\n").collect(),
-                )
-            }
-            ("POST", "/delete/run_task") if deletes => {
-                self.deleting.push(tenant);
-                (200, json!({"task_id": "1"}).to_string())
-            }
-            ("GET", "/delete/active_tasks") if deletes => {
-                let tasks = self.deleting.drain(..).map(|tenant| {
-                    self.lines.remove(&tenant);
-                    let (account, project) = tenant.split_once(':').expect("a pair");
-                    let number = |text: &str| text.parse::<u32>().expect("a number of 32 bits");
-                    json!({"task_id": "1", "filter": "*",
-                           "tenant_ids": [{"account_id": number(account), "project_id": number(project)}]})
-                });
-                (200, Json::from_iter(tasks).to_string())
-            }
-            (_, path) => (400, format!("unsupported path requested: {path:?}")),
-        }
-    }
-}
+use crate::{http, kit, log_loki::Tenants, proxy::Proxy};
 
 struct Rig {
-    server: SocketAddr,
-    model: Arc<Mutex<Model>>,
+    server: VictoriaLogs,
     registry: TempDir,
 }
 
 impl Rig {
-    fn new(deletes: bool) -> Self {
-        let model = Arc::<Mutex<Model>>::default();
-        let shared = model.clone();
-        let server = http::serve(move |request| shared.lock().expect("no panic before").answer(&request, deletes));
-        let registry = tempfile::tempdir().expect("a directory");
+    async fn start(deletes: bool) -> Self {
         Self {
-            server,
-            model,
-            registry,
+            server: VictoriaLogs::start(deletes).await,
+            registry: tempfile::tempdir().expect("a directory"),
         }
     }
 
     fn tenants(&self, removal: &str) -> Tenants {
-        let (proxy, model) = (Proxy::before(self.server), self.model.clone());
+        let (proxy, url) = (
+            Proxy::before(([127, 0, 0, 1], self.server.port).into()),
+            self.server.url.clone(),
+        );
         let config = json!({"log": {
             "flavour": "victorialogs", "url": proxy.url, "registry": self.registry.path(), "retention": "7d",
             "removal": removal,
@@ -99,20 +42,9 @@ impl Rig {
             adapter: kit::adapter(&config, Kind::Log),
             proxy,
             registry: self.registry.path().to_owned(),
-            endpoint: format!("http://{}/insert/loki/api/v1/push", self.server),
-            headers: |tenant| {
-                let (account, project) = tenant.split_once(':').expect("a pair");
-                vec![("accountid", account.to_owned()), ("projectid", project.to_owned())]
-            },
-            lines: Box::new(move |tenant| {
-                model
-                    .lock()
-                    .expect("no panic before")
-                    .lines
-                    .get(tenant)
-                    .cloned()
-                    .unwrap_or_default()
-            }),
+            endpoint: format!("{}/insert/loki/api/v1/push", self.server.url),
+            headers: victorialogs::headers,
+            lines: Box::new(move |tenant| lines(&url, tenant)),
             foreign: |name| format!("{}:7", name.len()),
         }
     }
@@ -120,12 +52,51 @@ impl Rig {
 
 #[tokio::test]
 async fn conforms() {
-    conformance::assert_conforms(&Rig::new(true).tenants("wait")).await;
+    let rig = Rig::start(true).await;
+    conformance::assert_conforms(&rig.tenants("ask")).await;
+}
+
+/// What an application or a collector does with a binding; then its lines are deleted, and another's are not.
+#[tokio::test]
+async fn lines_arrive_in_their_own_tenant_which_goes_when_they_are_deleted() {
+    let rig = Rig::start(true).await;
+    let subject = rig.tenants("wait");
+    let mut bound = Vec::new();
+    for identity in ["first", "second"] {
+        let mut life = Life::new(&subject, subject.adapter(), http::claim(identity).owner);
+        let seen = life
+            .until(Wish::Present)
+            .await
+            .expect("it comes up")
+            .seen
+            .expect("it is seen");
+        let get = |key: &str| seen.bindings[key].plain().expect("it may be shown").to_owned();
+        let endpoint = get("endpoint").replace(&subject.proxy.url, &rig.server.url);
+        assert_eq!(push(&endpoint, &headers(&get("headers")), identity), 204);
+        bound.push((life, seen.id.to_string()));
+    }
+    for (life, tenant) in &bound {
+        assert_eq!((subject.lines)(tenant), [life.claim.owner.identity.as_str()]);
+    }
+
+    // The server deletes in its own time; until then the tenant is not gone.
+    let (mut life, tenant) = bound.remove(0);
+    for round in 0.. {
+        if life.step(Wish::Absent).await.expect("it goes").step == Step::Gone {
+            break;
+        }
+        assert!(round < 600, "it never goes");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        subject.settle(Duration::from_secs(1)).await;
+    }
+    assert_eq!((subject.lines)(&tenant), [""; 0]);
+    assert!(subject.existing(&life.claim.owner).await.is_empty());
+    assert_eq!((subject.lines)(&bound[0].1), ["second"]);
 }
 
 #[tokio::test]
 async fn a_server_that_deletes_nothing_says_what_to_do() {
-    let rig = Rig::new(false);
+    let rig = Rig::start(false).await;
     let subject = rig.tenants("wait");
     let mut life = Life::new(&subject, subject.adapter.clone(), http::claim("kept").owner);
     let seen = life
@@ -137,6 +108,7 @@ async fn a_server_that_deletes_nothing_says_what_to_do() {
     let tenant = seen.id.to_string();
     let bound = headers(seen.bindings["headers"].plain().expect("it may be shown"));
     assert_eq!(push(&subject.endpoint, &bound, "a line"), 204);
+    assert_eq!((subject.lines)(&tenant), ["a line"]);
     let error = life.step(Wish::Absent).await.expect_err("it cannot be deleted");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(

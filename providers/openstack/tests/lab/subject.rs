@@ -383,16 +383,17 @@ impl Subject for Cloud {
         can_use(&text(&instance["ip"][0]), user, password, "shop").await
     }
 
-    /// The cloud needs time to do what it took. What is waited for beside, as nothing may be believed yet, passes quicker
-    /// than the wall's clock, unless somebody waits for an answer: a lost request has had its effect, or has none.
+    /// The cloud needs time to do what it took, and is looked at again after a second. What is waited for beside, as
+    /// nothing may be believed yet, passes at once, unless somebody waits for an answer: a lost request has had its
+    /// effect, or has none.
     async fn settle(&self, time: Duration) {
         // Two brokers of one test may want time to pass at once.
         static FROZEN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-        tokio::time::sleep(time).await;
+        tokio::time::sleep(time.min(Duration::from_secs(1))).await;
         let _frozen = FROZEN.lock().await;
         if self.cuts.waiting.load(Ordering::SeqCst) == 0 {
             tokio::time::pause();
-            tokio::time::advance(19 * time).await;
+            tokio::time::advance(20 * time).await;
             tokio::time::resume();
         }
     }

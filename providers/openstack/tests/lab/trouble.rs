@@ -7,7 +7,8 @@ use std::{
 };
 
 use mooring_provider::{
-    Claim, ClusterId, DynAdapter, ErrorKind, Identity, Key, Kind, Owner, Phase, Provider as _, Sighting, Step,
+    Change, Claim, ClusterId, Drift, DynAdapter, ErrorKind, Identity, Key, Kind, Owner, Phase, Provider as _, Sighting,
+    Step,
     conformance::{Life, Subject as _, Wish},
     reason,
 };
@@ -124,6 +125,42 @@ async fn quotas_are_told_apart_from_what_is_busy() {
         .await
         .expect_err("there may be none");
     assert_eq!(error.kind(), ErrorKind::QuotaExceeded, "{error}");
+}
+
+/// What is in motion takes no change: Octavia says 409, Trove 422.
+#[tokio::test]
+async fn what_is_in_motion_is_busy_and_waited_for() {
+    for (kind, field, value, code) in [
+        (Kind::Slb, "backends", json!([]), "409"),
+        (Kind::Rds, "class", json!("db.medium"), "422"),
+    ] {
+        let cloud = Cloud::new(kind, &format!("busy-{kind}")).await;
+        let mut life = life(&cloud, &format!("busy{kind}"));
+        // The lab's provider driver of Octavia takes its time with what is called so.
+        life.claim.name = format!("make-it-slow-{kind}");
+        life.step(Wish::Present).await.expect("it begins");
+        let adapter = cloud.adapter();
+        let seen = adapter.observe(std::slice::from_ref(&life.claim)).await.pop();
+        let Some(Ok(Sighting::One(state))) = seen else {
+            panic!("it should be there: {seen:?}");
+        };
+        assert!(
+            matches!(adapter.phase(&state), Phase::Busy(_)),
+            "{kind} is ready already"
+        );
+        let (mut spec, mut drift) = (life.spec.clone(), Drift::none());
+        spec[field] = value;
+        drift.compare(field, Change::Enforced, &spec[field], &life.spec[field]);
+        let error = adapter.update(&life.claim, &state, &spec, &drift).await;
+        let error = error.expect_err("it is in motion");
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+        assert!(error.code().is_some_and(|said| said.starts_with(code)), "{error:?}");
+        life.spec = spec;
+        life.until(Wish::Present)
+            .await
+            .expect("it comes up as it is wanted now");
+        life.until(Wish::Absent).await.expect("it goes");
+    }
 }
 
 #[tokio::test]

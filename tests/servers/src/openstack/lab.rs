@@ -3,17 +3,18 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    net::UdpSocket,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Mutex, OnceLock},
     time::Duration,
 };
 
 use mooring_provider_http::{Answer, Client, HttpConfig, Method, Request, Url};
 use serde_json::{Value as Json, json};
+
+/// The port by which a range of addresses is held.
+const HOLDING: u16 = 20_026;
 
 /// A cloud, and who may do what in it.
 #[derive(Debug)]
@@ -110,11 +111,10 @@ impl Lab {
                 .expect("a header");
             request.body = body.to_string().into();
         }
-        // A server may end an idle connection in the moment in which it is used again.
-        match self.http.send("test", request.clone()).await {
-            Ok(answer) => answer,
-            Err(_) => self.http.send("test", request).await.expect("an answer"),
-        }
+        // A connection that was kept would be driven by the runtime of the test that made it, and end with that test: in
+        // the middle of another's request, which had its effect all the same. So none is kept, and nothing sent twice.
+        request.header("connection", "close", false).expect("a header");
+        self.http.send("test", request).await.expect("an answer")
     }
 
     /// Logs a user in for a project, given by id.
@@ -144,9 +144,17 @@ impl Lab {
     }
 }
 
-/// A range of loopback addresses that no other test of this process, and hardly one of another, uses.
+/// A range of loopback addresses that nobody else on this machine is given while this process lives: it holds a socket
+/// at the last of them, which no cloud gives away.
 pub fn range() -> String {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
+    static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     let process = 16 + std::process::id() % 230;
-    format!("127.{process}.{}.0/24", NEXT.fetch_add(1, Ordering::SeqCst))
+    let mut held = HELD.lock().expect("nobody panics with it");
+    for network in (1..255).map(|n| format!("127.{process}.{n}")) {
+        if let Ok(socket) = UdpSocket::bind(format!("{network}.255:{HOLDING}")) {
+            held.push(socket);
+            return format!("{network}.0/24");
+        }
+    }
+    panic!("no range of 127.{process}.0.0/16 is free; which processes hold port {HOLDING} in it?");
 }
