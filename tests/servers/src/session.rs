@@ -1,11 +1,13 @@
 //! What tests say to a server, past Mooring.
 
+use std::{path::Path, process::Command};
+
 use mooring_provider::spec::Engine;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Executor, MySqlConnection, PgConnection, Row, mysql::MySqlRow, postgres::PgRow,
 };
 
-use crate::sql::{ROOT, Server};
+use crate::sql::{ADMIN, ROOT, Server, programs};
 
 /// A session at either.
 #[derive(Debug)]
@@ -63,6 +65,39 @@ impl Server {
         sql: &str,
     ) -> sqlx::Result<Vec<String>> {
         self.session(user, password, database).await?.ask(sql).await.0
+    }
+
+    /// Restores a dump into a database that is there, by the line that the provider's documentation has for it.
+    pub fn restore(&self, dump: &Path, database: &str) {
+        let program = match self.engine {
+            Engine::Postgresql => "pg_restore ",
+            _ => "mariadb ",
+        };
+        let documented = include_str!("../../../providers/onprem/README.md")
+            .lines()
+            .find(|line| line.starts_with(program));
+        let command = documented
+            .expect("the README says how")
+            .replace("HOST", "127.0.0.1")
+            .replace("ADMIN", ADMIN.0)
+            .replace("DATABASE", database)
+            .replace("DUMP", &dump.display().to_string());
+        let path = format!("{}:{}", programs().display(), std::env::var("PATH").unwrap_or_default());
+        let port = self.port.to_string();
+        let mut restore = Command::new("sh");
+        // What an administrator has in files of their own.
+        restore
+            .args(["-c", &command])
+            .env("PATH", path)
+            .envs([
+                ("PGPORT", port.as_str()),
+                ("PGPASSWORD", ADMIN.1),
+                ("PGSSLMODE", "verify-full"),
+            ])
+            .env("PGSSLROOTCERT", self.path("ca.crt"))
+            .envs([("MYSQL_TCP_PORT", port.as_str()), ("MYSQL_PWD", ADMIN.1)]);
+        let output = restore.output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     async fn session(&self, user: &str, password: &str, database: Option<&str>) -> sqlx::Result<Session> {

@@ -29,7 +29,8 @@ pub(crate) struct RdsAdapter {
     connections: u32,
     patience: Patience,
     dumps: Option<Dumps>,
-    /// One is placed after the other, so that two do not take the same room.
+    /// One is placed after the other, so that not all go to the server that has the most room now. What other brokers
+    /// place meanwhile, the server itself tells.
     placing: Mutex<()>,
 }
 
@@ -79,26 +80,32 @@ impl RdsAdapter {
     async fn begin(&self, claim: &Claim, spec: &Rds, record: &Record) -> Result<(&Server, Ident)> {
         let name = names::database(claim)?;
         let _placing = self.placing.lock().await;
-        let mut looks = Vec::new();
-        for (server, look) in self.look(&BTreeMap::new(), false).await {
-            looks.push((server, look?));
-        }
-        for (server, look) in &looks {
-            for found in look.found.iter().filter(|found| is_of(found, &claim.owner)) {
-                let name = Ident::new(found.name.clone())?;
-                if found.is_there() {
-                    return Ok((server, name));
-                }
-                // What is left of one that is lost, and was asked to be made anew.
-                if let Some(record) = &found.record {
-                    server.host.remove(&name, record).await?;
+        // Each time that the last place is lost to another broker, one server fewer has room.
+        for _ in 0..=self.servers.len() {
+            let mut looks = Vec::new();
+            for (server, look) in self.look(&BTreeMap::new(), false).await {
+                looks.push((server, look?));
+            }
+            for (server, look) in &looks {
+                for found in look.found.iter().filter(|found| is_of(found, &claim.owner)) {
+                    let name = Ident::new(found.name.clone())?;
+                    if found.is_there() {
+                        return Ok((server, name));
+                    }
+                    // What is left of one that is lost, and was asked to be made anew.
+                    if let Some(record) = &found.record {
+                        server.host.remove(&name, record).await?;
+                    }
                 }
             }
+            let looks: Vec<_> = looks.iter().map(|(server, look)| (*server, look)).collect();
+            let server = place(spec, &looks)?;
+            if server.host.begin(&name, record).await? {
+                return Ok((server, name));
+            }
         }
-        let looks: Vec<_> = looks.iter().map(|(server, look)| (*server, look)).collect();
-        let server = place(spec, &looks)?;
-        server.host.begin(&name, record).await?;
-        Ok((server, name))
+        let message = "others took the last place of each server that had room; it is looked for again";
+        Err(Error::new(ErrorKind::Busy, "rds.create", message))
     }
 
     fn ours<'a>(operation: &'static str, claim: &Claim, state: &'a State) -> Result<(Ident, &'a Record)> {

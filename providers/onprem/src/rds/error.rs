@@ -74,7 +74,7 @@ fn postgres(said: &dyn DatabaseError) -> (ErrorKind, String) {
             ErrorKind::Busy
         }
         // A statement that took too long, and a server that goes or comes.
-        "57014" | "57P01" | "57P02" | "57P03" | "57P05" => ErrorKind::Unavailable,
+        "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => ErrorKind::Unavailable,
         "3D000" => ErrorKind::Busy,
         code if code.starts_with("08") => ErrorKind::Unavailable,
         _ => ErrorKind::Unexpected,

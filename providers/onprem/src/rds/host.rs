@@ -81,8 +81,10 @@ pub(crate) trait Host: Debug + Send + Sync {
     /// Every database with a record, and the named ones.
     async fn look(&self, names: &[&str]) -> Result<Look>;
 
-    /// Claims the name by writing the record. A name that anything of somebody else's has is `NotOwned`.
-    async fn begin(&self, name: &Ident, record: &Record) -> Result<()>;
+    /// Claims the name by writing the record. A name that anything of somebody else's has is `NotOwned`. `false` when
+    /// the server has no room for it: of brokers that claim at once one comes after the other, so that the last place
+    /// is taken once.
+    async fn begin(&self, name: &Ident, record: &Record) -> Result<bool>;
 
     /// Makes what is missing of a database whose name is claimed, closes it to everybody else, and records that.
     async fn finish(&self, name: &Ident, record: &Record) -> Result<()>;

@@ -1,11 +1,12 @@
 //! On which server a new database goes. No I/O.
 
-use mooring_provider::{Error, ErrorKind, Result, spec::Rds};
+use mooring_provider::{Bytes, Error, ErrorKind, Result, spec::Rds};
 
 use super::{
     check::is_version,
-    host::{Look, Server},
+    host::{Found, Look, Server},
 };
+use crate::config::Capacity;
 
 /// The server with the most room of those that are what was asked for.
 pub(crate) fn place<'a>(spec: &Rds, looks: &[(&'a Server, &Look)]) -> Result<&'a Server> {
@@ -32,7 +33,7 @@ pub(crate) fn place<'a>(spec: &Rds, looks: &[(&'a Server, &Look)]) -> Result<&'a
     }
     let mut best: Option<(f64, &Server)> = None;
     for (server, look) in &fit {
-        if let Some(room) = room(spec, server, look)
+        if let Some(room) = room(&server.config.capacity, &look.found, spec.storage)
             && best.is_none_or(|(most, _)| room > most)
         {
             best = Some((room, server));
@@ -40,7 +41,7 @@ pub(crate) fn place<'a>(spec: &Rds, looks: &[(&'a Server, &Look)]) -> Result<&'a
     }
     best.map(|(_, server)| server).ok_or_else(|| {
         let there = listed(fit.iter().map(|(server, look)| {
-            let (databases, storage) = taken(look);
+            let (databases, storage) = taken(&look.found);
             format!(
                 "{} holds {databases} databases with {storage} bytes",
                 server.config.name
@@ -55,8 +56,8 @@ pub(crate) fn place<'a>(spec: &Rds, looks: &[(&'a Server, &Look)]) -> Result<&'a
 }
 
 /// How many databases of ours a server holds, and how much storage they were promised.
-fn taken(look: &Look) -> (u64, u64) {
-    let records = || look.found.iter().filter_map(|found| found.record.as_ref());
+fn taken(found: &[Found]) -> (u64, u64) {
+    let records = || found.iter().filter_map(|found| found.record.as_ref());
     (
         records().count() as u64,
         records().map(|record| record.storage.get()).sum(),
@@ -65,15 +66,14 @@ fn taken(look: &Look) -> (u64, u64) {
 
 /// How much of a server would be free with one more, from 0 to 1; `None` when it has no room for it. Among servers
 /// without a limit the one with fewer databases has more room, and less than any with a limit that has not filled half.
-fn room(spec: &Rds, server: &Server, look: &Look) -> Option<f64> {
-    let (databases, storage) = taken(look);
-    let capacity = &server.config.capacity;
+pub(crate) fn room(capacity: &Capacity, found: &[Found], more: Bytes) -> Option<f64> {
+    let (databases, storage) = taken(found);
     let free = |limit: u64, used: u64| limit.checked_sub(used).map(|free| free as f64 / limit.max(1) as f64);
     let limits = [
         capacity.databases.map(|limit| free(limit.into(), databases + 1)),
         capacity
             .storage
-            .map(|limit| free(limit.get(), storage.saturating_add(spec.storage.get()))),
+            .map(|limit| free(limit.get(), storage.saturating_add(more.get()))),
     ];
     let mut least = None;
     for room in limits.into_iter().flatten() {

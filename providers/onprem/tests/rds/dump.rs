@@ -1,13 +1,13 @@
 //! A database that is parked is dumped first, and its dump can be restored as documented.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use mooring_provider::{
     Access, ErrorKind, Kind, Provider,
     conformance::{Life, Subject, Wish},
     spec::Engine,
 };
-use mooring_test_servers::{ADMIN, programs};
+use mooring_test_servers::ADMIN;
 
 use crate::subject::{OneServer, database, owner, provider};
 
@@ -49,40 +49,8 @@ async fn a_dump_is_restored(engine: Engine) {
     let heir = one
         .ready("m4y8", &[("app", Access::Owner), ("reader", Access::ReadOnly)])
         .await;
-    let (new, port) = (
-        database(heir.claim.id.as_ref().expect("an id")).to_owned(),
-        one.server.port.to_string(),
-    );
-    let ca = one.server.path("ca.crt");
-    let program = if engine == Engine::Postgresql {
-        "pg_restore "
-    } else {
-        "mariadb "
-    };
-    let documented = include_str!("../../README.md")
-        .lines()
-        .find(|line| line.starts_with(program));
-    let command = documented
-        .expect("the README says how")
-        .replace("HOST", "127.0.0.1")
-        .replace("ADMIN", ADMIN.0)
-        .replace("DATABASE", &new)
-        .replace("DUMP", &dump.display().to_string());
-    let path = format!("{}:{}", programs().display(), std::env::var("PATH").unwrap_or_default());
-    let mut restore = Command::new("sh");
-    // What an administrator has in files of their own.
-    restore
-        .args(["-c", &command])
-        .env("PATH", path)
-        .envs([
-            ("PGPORT", port.as_str()),
-            ("PGPASSWORD", ADMIN.1),
-            ("PGSSLMODE", "verify-full"),
-        ])
-        .env("PGSSLROOTCERT", &ca)
-        .envs([("MYSQL_TCP_PORT", port.as_str()), ("MYSQL_PWD", ADMIN.1)]);
-    let output = restore.output().expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let new = database(heir.claim.id.as_ref().expect("an id")).to_owned();
+    one.server.restore(&dump, &new);
     for account in ["app", "reader"] {
         let login = crate::subject::login_of(&new, account);
         let rows = one

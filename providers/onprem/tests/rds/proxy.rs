@@ -1,8 +1,11 @@
-//! A way to a server on which one request or its answer is lost.
+//! A way to a server on which one request or its answer is lost, or late.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use mooring_provider::conformance::{Faults, When};
@@ -12,25 +15,44 @@ use tokio::{
     task::JoinHandle,
 };
 
+/// What becomes of one request.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// It or its answer is lost.
+    Lost(When),
+    /// It is held back for so long.
+    Late(Duration),
+}
+
 /// The faults of a way.
 #[derive(Default)]
 pub(crate) struct Cuts {
-    armed: Mutex<Option<(usize, When)>>,
+    armed: Mutex<Option<(usize, Fault)>>,
     hit: AtomicBool,
     /// How many requests are not answered yet.
     pub(crate) waiting: AtomicUsize,
 }
 
 impl Cuts {
-    fn next(&self) -> Option<When> {
+    fn set(&self, position: usize, fault: Fault) {
+        self.hit.store(false, Ordering::SeqCst);
+        *self.armed.lock().expect("no thread panicked") = Some((position, fault));
+    }
+
+    /// The request at this position is held back for so long.
+    pub(crate) fn delay(&self, position: usize, time: Duration) {
+        self.set(position, Fault::Late(time));
+    }
+
+    fn next(&self) -> Option<Fault> {
         let mut armed = self.armed.lock().expect("no thread panicked");
         match armed.take() {
-            Some((0, when)) => {
+            Some((0, fault)) => {
                 self.hit.store(true, Ordering::SeqCst);
-                Some(when)
+                Some(fault)
             }
-            Some((ahead, when)) => {
-                *armed = Some((ahead - 1, when));
+            Some((ahead, fault)) => {
+                *armed = Some((ahead - 1, fault));
                 None
             }
             None => None,
@@ -40,8 +62,7 @@ impl Cuts {
 
 impl Faults for Cuts {
     fn arm(&self, position: usize, when: When) {
-        self.hit.store(false, Ordering::SeqCst);
-        *self.armed.lock().expect("no thread panicked") = Some((position, when));
+        self.set(position, Fault::Lost(when));
     }
 
     fn disarm(&self) -> bool {
@@ -134,8 +155,10 @@ async fn pass(
                     requests += 1;
                     let counts = requests > greeting && read >= STATEMENT;
                     match counts.then(|| cuts.next()).flatten() {
-                        Some(When::Before) => return Ok(()),
-                        Some(When::After) => deaf = true,
+                        Some(Fault::Lost(When::Before)) => return Ok(()),
+                        Some(Fault::Lost(When::After)) => deaf = true,
+                        // It arrives, though nobody may wait for it any more.
+                        Some(Fault::Late(time)) => tokio::time::sleep(time).await,
                         None => {}
                     }
                 }

@@ -22,6 +22,15 @@ use crate::proxy::Proxy;
 
 /// A provider of these servers, each named and reached at a port.
 pub(crate) fn provider(servers: &[(&str, &Server, u16)], change: impl FnOnce(&mut Json)) -> OnpremProvider {
+    provider_with(ADMIN.1, servers, change)
+}
+
+/// One whose administrators have this password.
+pub(crate) fn provider_with(
+    password: &str,
+    servers: &[(&str, &Server, u16)],
+    change: impl FnOnce(&mut Json),
+) -> OnpremProvider {
     let mut config = json!({"statementTimeout": "4s", "connectTimeout": "2s"});
     let mut credentials = Credentials::new();
     for (name, server, port) in servers {
@@ -32,7 +41,7 @@ pub(crate) fn provider(servers: &[(&str, &Server, u16)], change: impl FnOnce(&mu
             None => config[list] = json!([entry]),
         }
         credentials.insert(format!("{name}.username"), ADMIN.0.into());
-        credentials.insert(format!("{name}.password"), ADMIN.1.into());
+        credentials.insert(format!("{name}.password"), password.into());
     }
     change(&mut config);
     let config = OnpremConfig::read(&config).expect("a good configuration");

@@ -1,14 +1,16 @@
 //! What goes wrong at servers, in the middle of things.
 
+use std::time::Duration;
+
 use mooring_provider::{
-    Access, ErrorKind, Phase, Sighting, Step,
+    Access, ErrorKind, Kind, Phase, Provider, Sighting, Step,
     conformance::{Faults, Life, Subject, When, Wish},
     reason,
     spec::Engine,
 };
 use mooring_test_servers::ADMIN;
 
-use crate::subject::{OneServer, PASSWORD, database, login_of, owner, spec};
+use crate::subject::{OneServer, PASSWORD, database, login_of, owner, provider_with, spec};
 
 /// A create that ends between any two of its statements: what it leaves is found by its identity, by somebody who
 /// remembers nothing, and can be finished as well as removed.
@@ -101,8 +103,13 @@ async fn a_server_goes_and_comes(engine: Engine) {
         .expect_err("the old password");
     assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
     assert!(!format!("{error:?}").contains(ADMIN.1));
-    one.server.set_admin_password(ADMIN.1).await;
-    one.life(identity).until(Wish::Absent).await.expect("it goes");
+    // With the new one it goes on where it was.
+    let servers = [("s1", &one.server, one.server.port)];
+    let adapter = provider_with("rotated", &servers, |_| ()).adapter(Kind::Rds);
+    let mut life = Life::new(&one, adapter.expect("databases are served"), owner(identity));
+    life.until(Wish::Present).await.expect("it is there");
+    assert!(one.enters(&id, "app").await, "its own login is as it was");
+    life.until(Wish::Absent).await.expect("it goes");
     assert!(one.existing(&owner(identity)).await.is_empty());
 }
 
@@ -114,6 +121,33 @@ async fn postgresql_goes_and_comes() {
 #[tokio::test(start_paused = true)]
 async fn mariadb_goes_and_comes() {
     a_server_goes_and_comes(Engine::Mariadb).await;
+}
+
+/// A statement arrives when who sent it has given up, and takes its effect: there is one database all the same.
+async fn a_late_statement_makes_no_second(engine: Engine) {
+    let one = OneServer::start(engine).await;
+    // Where the place is claimed, and where the database is made.
+    for position in [4, 6] {
+        let mut life = one.life(&format!("k{position}x9"));
+        one.proxy.cuts.delay(position, Duration::from_secs(6));
+        let error = life.step(Wish::Present).await.expect_err("nobody waits for so long");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(one.proxy.cuts.disarm(), "a create is more than {position} statements");
+        life.until(Wish::Present).await.expect("it comes up");
+        assert_eq!(one.existing(&life.claim.owner).await.len(), 1);
+        life.until(Wish::Absent).await.expect("it goes");
+        assert!(one.existing(&life.claim.owner).await.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn postgresql_answers_late() {
+    a_late_statement_makes_no_second(Engine::Postgresql).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn mariadb_answers_late() {
+    a_late_statement_makes_no_second(Engine::Mariadb).await;
 }
 
 /// Sessions with open transactions end with the database, and another database's do not.
@@ -177,7 +211,7 @@ async fn a_dropped_one_is_lost(engine: Engine) {
     one.destroy(life.claim.id.as_ref().expect("an id")).await;
     let outcome = loop {
         match life.step(Wish::Present).await.expect("an answer").step {
-            Step::Wait { .. } => one.settle(std::time::Duration::from_secs(1)).await,
+            Step::Wait { .. } => one.settle(Duration::from_secs(1)).await,
             step => break step,
         }
     };

@@ -4,6 +4,8 @@
 //! alter a database, as the owner of one may, could forge them; MySQL has none; and neither has comments on users. A
 //! record is written before what it is about is made, once it is sure that nobody has the name.
 //!
+//! Brokers that claim a place at once wait for each other by the one row of a third table.
+//!
 //! The number of connections is a limit of each user here: there is none of a database.
 
 mod login;
@@ -25,16 +27,18 @@ use sqlx::{
 use super::{
     error::{self, failed},
     host::{Found, Host, Login, Look, Patience, Wanted},
+    placement::room,
     record::{Record, Stage},
     sql::{Dialect, Ident, Sql},
 };
-use crate::config::SqlServer;
+use crate::config::{Capacity, SqlServer};
 
 /// A MariaDB or MySQL server.
 pub(crate) struct Mysql {
     name: String,
     engine: Engine,
     options: MySqlConnectOptions,
+    capacity: Capacity,
     patience: Patience,
     redactor: Redactor,
     pool: OnceLock<MySqlPool>,
@@ -65,6 +69,7 @@ impl Mysql {
             name: config.name.clone(),
             engine,
             options,
+            capacity: config.capacity.clone(),
             patience,
             redactor: Redactor::new([&login.password]),
             pool: OnceLock::new(),
@@ -119,8 +124,13 @@ impl Mysql {
     }
 
     async fn rows(&self, operation: &'static str, on: &mut MySqlConnection, sql: Sql) -> Result<Vec<MySqlRow>> {
-        match tokio::time::timeout(self.patience.answer(), on.fetch_all(sql.query())).await {
-            Ok(rows) => rows.map_err(|error| self.fail(operation, &error)),
+        self.timely(operation, on.fetch_all(sql.query())).await
+    }
+
+    /// Does something in time.
+    async fn timely<T>(&self, operation: &'static str, doing: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+        match tokio::time::timeout(self.patience.answer(), doing).await {
+            Ok(done) => done.map_err(|error| self.fail(operation, &error)),
             Err(_) => Err(self.late(operation)),
         }
     }
@@ -153,27 +163,36 @@ impl Host for Mysql {
         Ok(look)
     }
 
-    async fn begin(&self, name: &Ident, record: &Record) -> Result<()> {
+    async fn begin(&self, name: &Ident, record: &Record) -> Result<bool> {
         let operation = "rds.create";
         let mut on = self.acquire(operation).await?;
-        if let Some(found) = self.one(operation, &mut on, name).await? {
-            let ours = found.record.is_some_and(|there| there.owner() == record.owner());
-            return if ours {
-                Ok(())
+        // Tables cannot be made within a transaction.
+        match self.run(operation, &mut on, statements::turn()).await {
+            Err(error) if error::is(&error, NO_RECORDS) => self.run(operation, &mut on, statements::schema()).await?,
+            there => there?,
+        }
+        let mut placing = self.timely(operation, on.begin()).await?;
+        self.run(operation, &mut placing, statements::turn()).await?;
+        let all = self.records(operation, &mut placing).await?.found;
+        if let Some(found) = all.iter().find(|found| found.name == name.as_str()) {
+            let there = found.record.as_ref();
+            return if there.is_some_and(|there| there.owner() == record.owner()) {
+                Ok(true)
             } else {
                 Err(error::taken(operation, &self.name, "database", name.as_str()))
             };
         }
-        if !self.present(operation, &mut on, &[name.as_str()]).await?.is_empty() {
+        let present = self.present(operation, &mut placing, &[name.as_str()]).await?;
+        if !present.is_empty() {
             return Err(error::taken(operation, &self.name, "database", name.as_str()));
         }
-        match self.run(operation, &mut on, statements::claim(name, record)?).await {
-            Err(error) if error::is(&error, NO_RECORDS) => {
-                self.run(operation, &mut on, statements::schema()).await?;
-                self.run(operation, &mut on, statements::claim(name, record)?).await
-            }
-            claimed => claimed,
+        if room(&self.capacity, &all, record.storage).is_none() {
+            return Ok(false);
         }
+        self.run(operation, &mut placing, statements::claim(name, record)?)
+            .await?;
+        self.timely(operation, placing.commit()).await?;
+        Ok(true)
     }
 
     async fn finish(&self, name: &Ident, record: &Record) -> Result<()> {

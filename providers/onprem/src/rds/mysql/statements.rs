@@ -18,6 +18,8 @@ pub(super) fn settings(patience: Patience) -> Sql {
         .number(seconds)
         .text(" /*M! , max_statement_time = ")
         .number(seconds)
+        .text(", idle_transaction_timeout = ")
+        .number(seconds)
         .text(" */ /*!80000 , max_execution_time = ")
         .number(seconds * 1000)
         .text(" */")
@@ -29,9 +31,15 @@ pub(super) fn schema() -> Sql {
          CREATE TABLE IF NOT EXISTS mooring.logins (login VARCHAR(80) NOT NULL PRIMARY KEY, \
          database_name VARCHAR(64) NOT NULL, access VARCHAR(16) NOT NULL) \
          ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin; \
+         CREATE TABLE IF NOT EXISTS mooring.placing (id TINYINT NOT NULL PRIMARY KEY) ENGINE = InnoDB; \
          CREATE TABLE IF NOT EXISTS mooring.`databases` (name VARCHAR(64) NOT NULL PRIMARY KEY, record TEXT NOT NULL) \
          ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     )
+}
+
+/// Waits until no other broker claims a place here; until the end of the transaction none can.
+pub(super) fn turn() -> Sql {
+    sql("INSERT INTO mooring.placing (id) VALUES (1) ON DUPLICATE KEY UPDATE id = id")
 }
 
 pub(super) fn version() -> Sql {

@@ -7,6 +7,9 @@
 //!
 //! Accounts are members of that role (`owner`), of `NAME_w` (`readwrite`) or of `NAME_r` (`readonly`). An owner works
 //! as the database's role, so that what one makes belongs to all, and default privileges give the others their part.
+//!
+//! Brokers that claim a place at once wait for each other by an advisory lock. It is of the database they connect to, so
+//! all of one server have the same `adminDatabase`.
 
 mod login;
 mod scram;
@@ -28,15 +31,17 @@ use self::statements::{Roles, sql};
 use super::{
     error::{self, failed},
     host::{Found, Host, Login, Look, Patience, Wanted},
+    placement::room,
     record::{IS_RECORD, Record, Stage},
     sql::{Dialect, Ident, Sql},
 };
-use crate::config::SqlServer;
+use crate::config::{Capacity, SqlServer};
 
 /// A PostgreSQL server.
 pub(crate) struct Postgres {
     name: String,
     options: PgConnectOptions,
+    capacity: Capacity,
     patience: Patience,
     redactor: Redactor,
     pool: OnceLock<PgPool>,
@@ -61,12 +66,20 @@ impl Postgres {
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(config.ca_bundle.clone().into_bytes())
             .application_name("mooring")
-            .options([("statement_timeout", &statement), ("lock_timeout", &statement)])
+            .options(
+                [
+                    "statement_timeout",
+                    "lock_timeout",
+                    "idle_in_transaction_session_timeout",
+                ]
+                .map(|timeout| (timeout, &statement)),
+            )
             // Statements carry the hashes of passwords.
             .disable_statement_logging();
         Self {
             name: config.name.clone(),
             options,
+            capacity: config.capacity.clone(),
             patience,
             redactor: Redactor::new([&login.password]),
             pool: OnceLock::new(),
@@ -111,14 +124,19 @@ impl Postgres {
 
     /// What a statement answers. Several statements of one text are one transaction.
     async fn rows(&self, operation: &'static str, on: &mut PgConnection, sql: Sql) -> Result<Vec<PgRow>> {
-        match tokio::time::timeout(self.patience.answer(), on.fetch_all(sql.query())).await {
-            Ok(rows) => rows.map_err(|error| self.fail(operation, &error)),
-            Err(_) => Err(self.late(operation)),
-        }
+        self.timely(operation, on.fetch_all(sql.query())).await
     }
 
     async fn run(&self, operation: &'static str, on: &mut PgConnection, sql: Sql) -> Result<()> {
         self.rows(operation, on, sql).await.map(drop)
+    }
+
+    /// Does something in time.
+    async fn timely<T>(&self, operation: &'static str, doing: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+        match tokio::time::timeout(self.patience.answer(), doing).await {
+            Ok(done) => done.map_err(|error| self.fail(operation, &error)),
+            Err(_) => Err(self.late(operation)),
+        }
     }
 
     /// Within the database itself: what belongs to whom in it, and what is still to be made.
@@ -177,35 +195,37 @@ impl Host for Postgres {
         })
     }
 
-    async fn begin(&self, name: &Ident, record: &Record) -> Result<()> {
+    async fn begin(&self, name: &Ident, record: &Record) -> Result<bool> {
         let operation = "rds.create";
         let mut on = self.acquire(operation).await?;
-        if let Some(found) = self.one(operation, &mut on, name).await? {
-            let ours = found.record.is_some_and(|there| there.owner() == record.owner());
+        let mut placing = self.timely(operation, on.begin()).await?;
+        self.run(operation, &mut placing, statements::turn()).await?;
+        let rows = self
+            .rows(operation, &mut placing, statements::look(&[name.as_str()]))
+            .await?;
+        let all = self.read(operation, &rows)?;
+        if let Some(found) = all.iter().find(|found| found.name == name.as_str()) {
+            let there = found.record.as_ref();
+            let ours = there.is_some_and(|there| there.owner() == record.owner());
             return if ours && (found.held || !found.present) {
-                Ok(())
+                Ok(true)
             } else {
                 Err(error::taken(operation, &self.name, "database", name.as_str()))
             };
         }
-        let made = self
-            .run(operation, &mut on, statements::claim(&Roles::of(name)?, record)?)
-            .await;
-        match made {
-            // What has no record is not ours, as it was made with its record or not at all.
-            Err(error) if error::is(&error, &["42710"]) => match self.one(operation, &mut on, name).await? {
-                Some(found)
-                    if found
-                        .record
-                        .as_ref()
-                        .is_some_and(|there| there.owner() == record.owner()) =>
-                {
-                    Ok(())
-                }
-                _ => Err(error::taken(operation, &self.name, "role", name.as_str()).with_source(error)),
-            },
-            made => made,
+        if room(&self.capacity, &all, record.storage).is_none() {
+            return Ok(false);
         }
+        let claim = statements::claim(&Roles::of(name)?, record)?;
+        match self.run(operation, &mut placing, claim).await {
+            // What has no record is not ours, as it was made with its record or not at all.
+            Err(error) if error::is(&error, &["42710"]) => {
+                return Err(error::taken(operation, &self.name, "role", name.as_str()).with_source(error));
+            }
+            made => made?,
+        }
+        self.timely(operation, placing.commit()).await?;
+        Ok(true)
     }
 
     async fn finish(&self, name: &Ident, record: &Record) -> Result<()> {

@@ -48,7 +48,12 @@ pub(super) fn look(names: &[&str]) -> Sql {
         .text(")")
 }
 
-/// The roles with the record: one transaction.
+/// Waits until no other broker claims a place here; until the end of the transaction none can.
+pub(super) fn turn() -> Sql {
+    sql("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('mooring.dev'))")
+}
+
+/// The roles with the record.
 pub(super) fn claim(roles: &Roles, record: &Record) -> Result<Sql> {
     let Roles { owner, writer, reader } = roles;
     let claim = sql("CREATE ROLE ")
