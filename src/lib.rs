@@ -70,7 +70,9 @@
 //!
 //! # Deliberately absent
 //! A workflow engine, a saga or an undo log (steps are idempotent and observed); admission webhooks (CEL and policies
-//! do); a list or watch on Secrets; adoption of anything that nobody named; an in-process cache of provider state.
+//! do); a list or watch on Secrets; adoption of anything that nobody named; a cache of provider state that any step is
+//! taken by. (What rests is only glanced at: parts of it that take a call each are told as they were last seen, for as
+//! long as [`mooring_provider::Capability::glances`] says; what is amiss is looked at in full before anything is done.)
 
 #![allow(
     clippy::duplicated_attributes,

@@ -171,8 +171,10 @@ async fn command(command: Command) -> Result<bool, Error> {
         }
         Command::Approve { word, key, place, .. } => {
             let teller = Teller::new();
-            let front = take(&place, &Documents::default(), &teller).await?;
-            say(&local::approve(&front, word.into(), &key).await?)
+            let mut front = take(&place, &Documents::default(), &teller).await?;
+            let said = local::approve(&front, word.into(), &key).await?;
+            front.finish()?;
+            say(&said)
         }
         Command::Rotate { key, cluster, .. } if cluster.is_meant() => say(&cluster::rotate(&cluster, &key).await?),
         Command::Rotate { key, files, place, .. } => {
@@ -180,6 +182,7 @@ async fn command(command: Command) -> Result<bool, Error> {
             let teller = Teller::new();
             let mut front = take(&place, &documents, &teller).await?;
             let path = local::rotate(&mut front, &documents, &key, &|progress| teller.tell(progress)).await?;
+            front.finish()?;
             say(&match path {
                 Some(path) => format!("{key} has new credentials: {}", path.display()),
                 None => format!("{key} has new credentials"),
@@ -229,6 +232,7 @@ async fn up(files: Vec<PathBuf>, environment: Option<String>, place: Place) -> R
     let tell = |progress| teller.tell(progress);
     let note = |message: String| teller.note(&message);
     let up = local::up(&mut front, &documents, environment.as_deref(), &tell, &note).await?;
+    front.finish()?;
     for message in &up.notes {
         teller.note(message);
     }
@@ -268,6 +272,7 @@ async fn down(application: Option<String>, files: Vec<PathBuf>, place: Place) ->
         .await?;
         // What was kept for nothing but its backup.
         reap(&mut front, &documents, &[], &teller).await?;
+        front.finish()?;
         (went, front.knows_all())
     } else {
         (Vec::new(), true)
@@ -298,6 +303,7 @@ async fn open(files: &[PathBuf], place: &Place) -> Result<Option<(Front, Documen
         let teller = Teller::new();
         front = take(place, &documents, &teller).await?;
         reap(&mut front, &documents, &[], &teller).await?;
+        front.finish()?;
     }
     Ok(Some((front, documents)))
 }

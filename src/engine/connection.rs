@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use mooring_provider::{
     Access, Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Credentials, Drift, DynAdapter, Error,
     ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Provider, Receipt, Registration, Result, Sighting,
+    Stay,
 };
 use serde_json::Value as Json;
 use tokio::time::Instant;
@@ -127,9 +128,8 @@ impl Connection {
     pub(super) fn refused(&self, kind: Option<Kind>, error: &Error) {
         let mut holds = REFUSAL_HOLDS;
         if error.kind() == ErrorKind::Throttled {
-            let after = super::retry_after(error);
-            self.budget.throttled(after);
-            holds = after.unwrap_or(holds);
+            self.budget.learn(Some(error));
+            holds = super::retry_after(error).unwrap_or(holds);
         }
         let refusal = (Instant::now() + holds, error.kind(), error.message().to_owned());
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -345,10 +345,11 @@ impl Metered {
         };
         self.sent.store(true, Ordering::Relaxed);
         let result = call.await;
-        match &result {
-            Err(error) if error.kind() == ErrorKind::Throttled => self.budget.throttled(super::retry_after(error)),
-            _ => self.budget.succeeded(),
-        }
+        let throttled = result
+            .as_ref()
+            .err()
+            .filter(|error| error.kind() == ErrorKind::Throttled);
+        self.budget.learn(throttled);
         drop(permit);
         result
     }
@@ -408,6 +409,16 @@ macro_rules! decorate {
             }
             async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
                 let ($self, $call) = (self, self.inner.delete(claim, state));
+                $wrapped
+            }
+            fn remark(&self, state: &AnyState) -> Option<String> {
+                self.inner.remark(state)
+            }
+            fn stays(&self, state: &AnyState) -> Option<Stay> {
+                self.inner.stays(state)
+            }
+            async fn sweep(&self, claim: &Claim) -> Result<()> {
+                let ($self, $call) = (self, self.inner.sweep(claim));
                 $wrapped
             }
             async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {

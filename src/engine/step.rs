@@ -193,14 +193,27 @@ impl Engine {
             _ => &Json::Null,
         };
         let journal = write_ahead::Intents::new(self, &adapter, &record, spec, &hash, write_ahead);
-        let outcome = converge(&adapter, &journal, &claim, &goal).await;
+        let rests = memory.intent.is_none() && job.want.priority(memory) == Priority::Drift;
+        let glanced = match rests {
+            true => self.rests.glance(&adapter, &claim, &goal).await.transpose(),
+            false => None,
+        };
+        let outcome = match glanced {
+            Some(outcome) => outcome,
+            None => {
+                let outcome = converge(&adapter, &journal, &claim, &goal).await;
+                self.rests.learn(&job.owner.identity, &outcome, capability.glances);
+                outcome
+            }
+        };
         let circumstances = Circumstances {
             sent: adapter.sent(),
             first: untouched && journal.granted(),
         };
         proof.learn(&goal, &outcome, circumstances, &capability);
-        if !matches!(&outcome, Ok(outcome) if outcome.step.is_the_last()) {
-            self.proofs.put(&job.owner.identity, proof);
+        match &outcome {
+            Ok(outcome) if outcome.step.is_the_last() => self.proofs.forget(&job.owner.identity),
+            _ => self.proofs.put(&job.owner.identity, proof),
         }
         if let Some(written) = journal.written() {
             *memory = written;
@@ -378,11 +391,14 @@ impl Engine {
         if let Some(done) = &report.done {
             record.standing = match (done, &job.want) {
                 (Done::Parked, _) => Standing::Parked,
+                (Done::Stays, _) => Standing::Retained,
                 _ => Standing::Gone,
             };
             record.reason = Some(report.message().to_owned());
-            if let Want::Parked { until, .. } = &job.want {
-                record.keep_until = Some(*until);
+            match (&outcome.step, &job.want) {
+                (mooring_provider::Step::Stays(stay), _) => record.keep_until = stay.until.parse().ok(),
+                (_, Want::Parked { until, .. }) => record.keep_until = Some(*until),
+                _ => {}
             }
         }
         let known = self.ledger.get(identity).await.map_err(unwritten)?;

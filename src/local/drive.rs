@@ -53,6 +53,8 @@ pub struct Thing {
     pub external_id: Option<ExternalId>,
     /// What consumers need.
     pub bindings: Bindings,
+    /// It is not wanted any more, and its provider does not delete it.
+    pub stays: bool,
 }
 
 /// Something a person who waits is told.
@@ -193,6 +195,7 @@ pub async fn drive(
         let thing = Thing {
             external_id: end.external_id.clone(),
             bindings: end.bindings.clone(),
+            stays: matches!(end.how, How::Done(Done::Stays)),
         };
         made.insert(end.owner.key.clone(), thing);
         ended[n] = Some(end);

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use mooring_provider::{Access, Credentials, Identity, Key, Kind, Span};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -39,6 +40,10 @@ pub struct Remembered {
     /// Who holds what is made from here. The ledger has it too; with this one a lost ledger costs nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// After this time no call that was made from here has an effect any more. Unknown while a process is at work, and
+    /// after one that was cut short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_at: Option<Timestamp>,
     /// The ProviderConfigs that hold something of ours.
     pub providers: BTreeMap<String, ProviderConfigSpec>,
     /// Those of them that could not be looked at since the ledger was lost: what they hold is not known.

@@ -64,7 +64,7 @@ pub struct Row {
     pub ready: bool,
     /// Its address.
     pub endpoint: Option<String>,
-    /// Why it is not as declared.
+    /// Why it is not as declared, or what should be known of it.
     #[serde(skip)]
     pub why: Option<String>,
 }
@@ -308,7 +308,7 @@ fn rows(intent: &Intent, present: &[Ended]) -> Vec<Row> {
         external_id: end.external_id.as_ref().map(ToString::to_string),
         ready: matches!(end.how, How::Ready | How::ReadyButNotAsDeclared),
         endpoint: end.endpoint.clone(),
-        why: (end.how != How::Ready).then(|| format!("{}: {}", end.reason, end.message)),
+        why: (end.how != How::Ready || !end.message.is_empty()).then(|| format!("{}: {}", end.reason, end.message)),
     });
     let skipped = intent.skipped.iter().map(|(key, kind)| Row {
         name: key.object_name(),

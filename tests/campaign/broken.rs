@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use mooring::ledger::{Audit, Filter, InMemory, Intent, Ledger, Record, Result as LedgerResult};
 use mooring_provider::{
     Access, Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Drift, DynAdapter, ExternalId,
-    Identity, Key, Kind, Owned, Owner, Permission, Phase, Provider, ProviderInfo, Receipt, Result, Sighting,
+    Identity, Key, Kind, Owned, Owner, Permission, Phase, Provider, ProviderInfo, Receipt, Result, Sighting, Stay,
 };
 use serde_json::Value as Json;
 
@@ -143,6 +143,18 @@ impl DynAdapter for BrokenAdapter {
             receipt
         })
     }
+    fn remark(&self, state: &AnyState) -> Option<String> {
+        self.inner.remark(state)
+    }
+
+    fn stays(&self, state: &AnyState) -> Option<Stay> {
+        self.inner.stays(state)
+    }
+
+    async fn sweep(&self, claim: &Claim) -> Result<()> {
+        self.inner.sweep(claim).await
+    }
+
     async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
         self.inner.park(claim, state, until, backup).await
     }

@@ -39,12 +39,23 @@ pub struct Circumstances {
 impl Proof {
     /// Of something that this process has not dealt with yet: somebody else's call may be under way.
     pub fn none(capability: &Capability) -> Self {
+        Self::late(Instant::now() + capability.grace())
+    }
+
+    /// Of something that nobody else's call is under way for after this time.
+    pub fn late(until: Instant) -> Self {
         Self {
             ended: None,
-            late_until: Instant::now() + capability.grace(),
+            late_until: until,
             unseen_until: None,
             missed_since: None,
         }
+    }
+
+    /// When the last of what was asked for has come and can be seen.
+    pub fn late_until(&self) -> Instant {
+        self.unseen_until
+            .map_or(self.late_until, |unseen| unseen.max(self.late_until))
     }
 
     /// Whether every look of this process missed it, for as long. What another process remembers to have missed may
@@ -112,7 +123,7 @@ impl Proof {
             | Step::Adopted { .. } => {
                 (self.ended, self.unseen_until) = (None, Some(after(capability.appears_within)));
             }
-            Step::Wait { .. } | Step::Blocked { .. } | Step::Parked | Step::Gone | Step::Released => {}
+            Step::Wait { .. } | Step::Blocked { .. } | Step::Parked | Step::Gone | Step::Released | Step::Stays(_) => {}
         }
     }
 }
@@ -137,6 +148,8 @@ mod tests {
             phase,
             drift: Drift::none(),
             bindings: Bindings::new(),
+            remark: None,
+            state: crate::AnyState::new(()),
         };
         Ok(Outcome { seen: Some(seen), step })
     }

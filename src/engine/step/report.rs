@@ -58,6 +58,8 @@ pub enum Done {
     Gone,
     /// It is out of use, its data kept; it is on record.
     Parked,
+    /// Its provider deletes it at nobody's word; it is out of use, if it can be, and on record.
+    Stays,
     /// It was not ours to delete, or is left on purpose; it is on record.
     Released,
 }
@@ -112,6 +114,7 @@ pub(super) fn done(memory: Memory, done: Done, message: &str) -> Report {
     let reason = match done {
         Done::Gone => "Gone",
         Done::Parked => "Parked",
+        Done::Stays => "Retained",
         Done::Released => "Released",
     };
     let told = state(false, reason, message);

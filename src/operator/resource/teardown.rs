@@ -368,7 +368,7 @@ impl Going<'_> {
         }
         let standing = match (done, &job.want) {
             (Done::Parked, _) => Some(RetainedStanding::Parked),
-            (Done::Released, Want::Retained { .. }) => Some(RetainedStanding::Retained),
+            (Done::Stays, _) | (Done::Released, Want::Retained { .. }) => Some(RetainedStanding::Retained),
             _ => None,
         };
         if let Some(standing) = standing

@@ -69,6 +69,18 @@ macro_rules! decorate {
                 $through!(self, self.$inner.delete(claim, state))
             }
 
+            fn remark(&self, state: &AnyState) -> Option<String> {
+                self.$inner.remark(state)
+            }
+
+            fn stays(&self, state: &AnyState) -> Option<$crate::Stay> {
+                self.$inner.stays(state)
+            }
+
+            async fn sweep(&self, claim: &Claim) -> Result<()> {
+                $through!(self, self.$inner.sweep(claim))
+            }
+
             async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
                 $through!(self, self.$inner.park(claim, state, until, backup))
             }

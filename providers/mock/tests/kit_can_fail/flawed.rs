@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use mooring_provider::{
     Access, Account, AnyState, Bindings, Capability, Change, Claim, ClusterId, Created, Difference, Drift, DynAdapter,
-    Error, ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting, tag,
+    Error, ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting, Stay, tag,
 };
 use mooring_provider_mock::Cloud;
 use secrecy::ExposeSecret;
@@ -203,6 +203,18 @@ impl DynAdapter for Flawed {
             }
         }
         self.inner.delete(claim, state).await
+    }
+
+    fn remark(&self, state: &AnyState) -> Option<String> {
+        self.inner.remark(state)
+    }
+
+    fn stays(&self, state: &AnyState) -> Option<Stay> {
+        self.inner.stays(state)
+    }
+
+    async fn sweep(&self, claim: &Claim) -> Result<()> {
+        self.inner.sweep(claim).await
     }
 
     async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
