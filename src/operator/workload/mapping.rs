@@ -211,9 +211,10 @@ impl Mapping {
     }
 }
 
-/// Whether a JSON patch was refused because something is different from what was read.
+/// Whether a JSON patch was refused because something is different from what was read. The API server does not say which
+/// operation failed; of an object that would be invalid it says what is wrong with it.
 pub fn is_outdated(status: &Status) -> bool {
-    status.is_conflict() || (status.is_invalid() && status.message.contains("testing value"))
+    status.is_conflict() || (status.is_invalid() && status.message.contains("rejected our request"))
 }
 
 /// The entries of a list that have this name.
