@@ -54,3 +54,10 @@ pub const OAM_COMPONENT: &str = "app.oam.dev/component";
 pub const OAM_NAME: &str = "app.oam.dev/name";
 /// Label KubeVela puts on what it makes: the Application's namespace.
 pub const OAM_NAMESPACE: &str = "app.oam.dev/namespace";
+
+/// Annotation on a workload: what in it belongs to which ServiceBinding.
+pub const SERVICE_BINDINGS: &str = "mooring.dev/service-bindings";
+/// Annotation on a ServiceBinding: the kinds of workloads it may have been projected into, as `apps/v1/Deployment`.
+pub const PROJECTED_INTO: &str = "mooring.dev/projected-into";
+/// Field manager of the ServiceBinding controller, on every workload.
+pub const MANAGER_PROJECTION: &str = "mooring-projection";

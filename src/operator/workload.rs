@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::Watched;
 use crate::api::{WorkloadReference, names};
 
+pub mod mapping;
 mod rolled;
 pub use rolled::{Rolled, Unbinding, Use, unbound_and_rolled};
 pub(super) use rolled::{holds, rolled};

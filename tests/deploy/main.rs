@@ -9,6 +9,7 @@ mod install;
 mod monitoring;
 mod people;
 mod rights;
+mod service_binding;
 mod story;
 
 use std::{

@@ -80,11 +80,11 @@ fn happen() -> Told {
     }
 }
 
-struct Story(Installed);
+pub(crate) struct Story(pub(crate) Installed);
 
 impl Story {
     /// A kubeconfig with a token of the operator's account.
-    fn account(&self) -> PathBuf {
+    pub(crate) fn account(&self) -> PathBuf {
         let token = self
             .0
             .run(&["create", "token", "mooring", "-n", "mooring-system", "--duration=1h"]);
@@ -98,12 +98,12 @@ impl Story {
         path
     }
 
-    fn apply(&self, yaml: &str) {
+    pub(crate) fn apply(&self, yaml: &str) {
         self.0.run_with(&["apply", "-f", "-"], yaml);
     }
 
     /// An object of the story's namespace, or null.
-    fn get(&self, kind: &str, name: &str) -> Json {
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Json {
         let found = self
             .0
             .run(&["get", kind, name, "-n", "story", "-o", "json", "--ignore-not-found"]);
@@ -115,7 +115,7 @@ impl Story {
         found["items"].as_array().expect("a list").clone()
     }
 
-    fn eventually(&self, what: &str, is_so: impl Fn() -> bool) {
+    pub(crate) fn eventually(&self, what: &str, is_so: impl Fn() -> bool) {
         let begun = Instant::now();
         while !is_so() {
             if begun.elapsed() > PATIENCE {
@@ -311,7 +311,7 @@ impl Story {
     }
 
     /// What the account asked of the API server, from the audit log.
-    fn requests(&self) -> Vec<Json> {
+    pub(crate) fn requests(&self) -> Vec<Json> {
         let log = fs::read_to_string(self.0.cluster.directory().join("cluster/audit.log")).expect("an audit log");
         // The last line may be half written.
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());

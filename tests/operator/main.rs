@@ -1,5 +1,8 @@
 //! The operator on a real API server. One binary, so that one control plane serves all tests.
 
+#[path = "../support/kubelet/mod.rs"]
+#[allow(dead_code, reason = "here only a pod's files and variables are asked for")]
+mod kubelet;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -21,5 +24,6 @@ mod resource;
 mod resource_support;
 mod resource_teardown;
 mod resource_trouble;
+mod service_binding;
 mod sharing;
 mod start;

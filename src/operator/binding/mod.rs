@@ -32,7 +32,7 @@
 //! What it deliberately does not do: make a workload; write to lists that are atomic (CloneSet, Rollout); change Jobs;
 //! read Secrets.
 
-mod contest;
+pub(super) mod contest;
 mod judge;
 mod owners;
 mod reconcile;
