@@ -27,8 +27,8 @@ use super::Watched;
 use crate::api::{WorkloadReference, names};
 
 mod rolled;
+pub(super) use rolled::{Given, given, holds, rolled};
 pub use rolled::{Rolled, Unbinding, Use, unbound_and_rolled};
-pub(super) use rolled::{holds, rolled};
 
 /// A kind of workload that is known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -21,5 +21,6 @@ mod resource;
 mod resource_support;
 mod resource_teardown;
 mod resource_trouble;
+mod rotation;
 mod sharing;
 mod start;

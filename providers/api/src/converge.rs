@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 
 use crate::{
-    Account, AnyState, Bindings, Capability, Change, Claim, Difference, Drift, DynAdapter, Error, ErrorKind,
-    ExternalId, Journal, Permission, Phase, Receipt, Result, Sighting,
+    AccountGoal, AnyState, Bindings, Capability, Change, Claim, Difference, Drift, DynAdapter, Error, ErrorKind,
+    ExternalId, Journal, Permission, Phase, Receipt, Result, Revoked, Sighting, accounts, accounts::InUse,
 };
 
 /// What is wanted of a resource.
@@ -24,7 +24,7 @@ pub enum Goal {
         /// Its accounts.
         accounts: Vec<AccountGoal>,
         /// Accounts that are to go.
-        revoked: Vec<String>,
+        revoked: Vec<Revoked>,
     },
     /// Another holder of its owner tag makes it, changes it and lets it go. It is used here, by accounts of our own.
     Joined {
@@ -33,7 +33,7 @@ pub enum Goal {
         /// Our accounts.
         accounts: Vec<AccountGoal>,
         /// Accounts of ours that are to go.
-        revoked: Vec<String>,
+        revoked: Vec<Revoked>,
     },
     /// It does not exist.
     Absent,
@@ -46,15 +46,6 @@ pub enum Goal {
     },
 }
 
-/// An account that is wanted.
-#[derive(Debug)]
-pub struct AccountGoal {
-    /// The account.
-    pub account: Account,
-    /// The provider was told exactly this before.
-    pub told: bool,
-}
-
 /// What became of one call of [`converge`].
 #[derive(Debug)]
 pub struct Outcome {
@@ -62,6 +53,8 @@ pub struct Outcome {
     pub seen: Option<Seen>,
     /// The step that was taken, or why none was.
     pub step: Step,
+    /// Accounts that are to go and stay, as somebody uses them or may: with how many sessions, where that is known.
+    pub in_use: Vec<InUse>,
 }
 
 /// What was seen of a resource.
@@ -169,9 +162,11 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
     let state = match observe(adapter, claim).await? {
         Sighting::One(state) => state,
         Sighting::Absent => {
-            return absent(adapter, journal, claim, goal)
-                .await
-                .map(|step| Outcome { seen: None, step });
+            return absent(adapter, journal, claim, goal).await.map(|step| Outcome {
+                seen: None,
+                step,
+                in_use: Vec::new(),
+            });
         }
         Sighting::Several(ids) => {
             let ids = ids.iter().map(ExternalId::as_str).collect::<Vec<_>>().join(", ");
@@ -185,6 +180,7 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
                     reason: crate::reason::AMBIGUOUS,
                     message,
                 },
+                in_use: Vec::new(),
             });
         }
     };
@@ -198,6 +194,7 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
         drift,
         bindings: adapter.bindings(claim, &state),
     };
+    let mut in_use = Vec::new();
     let step = match foreign(adapter, claim, &state) {
         Some(_) if claim.may_adopt && matches!(goal, Goal::Present { .. }) => Step::Adopted {
             request_id: adapter.adopt(claim, &state).await?.request_id,
@@ -206,9 +203,13 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
             reason: crate::reason::OWNED_ELSEWHERE,
             message,
         },
-        None => one_step(adapter, claim, goal, &state, &seen).await?,
+        None => one_step(adapter, claim, goal, &state, &seen, &mut in_use).await?,
     };
-    Ok(Outcome { seen: Some(seen), step })
+    Ok(Outcome {
+        seen: Some(seen),
+        step,
+        in_use,
+    })
 }
 
 async fn observe(adapter: &dyn DynAdapter, claim: &Claim) -> Result<Sighting<AnyState>> {
@@ -328,7 +329,14 @@ fn settling(claim: &Claim) -> Step {
     }
 }
 
-async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &AnyState, seen: &Seen) -> Result<Step> {
+async fn one_step(
+    adapter: &dyn DynAdapter,
+    claim: &Claim,
+    goal: &Goal,
+    state: &AnyState,
+    seen: &Seen,
+    in_use: &mut Vec<InUse>,
+) -> Result<Step> {
     match goal {
         Goal::Absent | Goal::Parked { .. } if claim.existing => Ok(Step::Released),
         Goal::Absent => match &seen.phase {
@@ -353,7 +361,7 @@ async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &
             spec: Some(_),
             accounts,
             revoked,
-        } => joined(adapter, claim, state, seen, accounts, revoked).await,
+        } => joined(adapter, claim, state, seen, (accounts, revoked), in_use).await,
         Goal::Joined { revoked, .. } => match (&seen.phase, revoked.first()) {
             // Whoever deletes or parks it takes everybody's access.
             (Phase::Deleting | Phase::Parked(_), _) | (_, None) => Ok(Step::Released),
@@ -361,7 +369,7 @@ async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &
                 reason: crate::reason::UPDATING,
                 message: what.clone(),
             }),
-            _ => accounts_step(adapter, claim, state, &[], revoked).await,
+            _ => accounts::step(adapter, claim, state, (&[], revoked), in_use).await,
         },
         Goal::Present {
             spec,
@@ -398,7 +406,7 @@ async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &
                         message: why.clone(),
                     });
                 }
-                accounts_step(adapter, claim, state, accounts, revoked).await
+                accounts::step(adapter, claim, state, (accounts, revoked), in_use).await
             }
         },
     }
@@ -410,8 +418,8 @@ async fn joined(
     claim: &Claim,
     state: &AnyState,
     seen: &Seen,
-    accounts: &[AccountGoal],
-    revoked: &[String],
+    accounts: (&[AccountGoal], &[Revoked]),
+    in_use: &mut Vec<InUse>,
 ) -> Result<Step> {
     let blocked = |reason, message| Ok(Step::Blocked { reason, message });
     match &seen.phase {
@@ -436,7 +444,7 @@ async fn joined(
                 );
                 return blocked(crate::reason::UNREACHABLE, message);
             }
-            accounts_step(adapter, claim, state, accounts, revoked).await
+            accounts::step(adapter, claim, state, accounts, in_use).await
         }
     }
 }
@@ -446,30 +454,6 @@ fn going() -> Step {
         reason: crate::reason::DELETING,
         message: "the provider is deleting it".into(),
     }
-}
-
-async fn accounts_step(
-    adapter: &dyn DynAdapter,
-    claim: &Claim,
-    state: &AnyState,
-    accounts: &[AccountGoal],
-    revoked: &[String],
-) -> Result<Step> {
-    if let Some(goal) = accounts.iter().find(|goal| !goal.told) {
-        let receipt = adapter.ensure_account(claim, state, &goal.account).await?;
-        return Ok(Step::AccountEnsured {
-            name: goal.account.name.clone(),
-            request_id: receipt.request_id,
-        });
-    }
-    if let Some(name) = revoked.first() {
-        let receipt = adapter.drop_account(claim, state, name).await?;
-        return Ok(Step::AccountDropped {
-            name: name.clone(),
-            request_id: receipt.request_id,
-        });
-    }
-    Ok(Step::Ready)
 }
 
 /// The differences that are to be closed: those enforced always, those of a changed declaration.

@@ -10,6 +10,7 @@
 //!
 //! With the feature `conformance` the crate carries the suite that every adapter is held to.
 
+mod accounts;
 mod adapter;
 mod binding;
 mod claim;
@@ -25,12 +26,13 @@ mod quantity;
 pub mod conformance;
 pub mod spec;
 
+pub use accounts::{AccountGoal, InUse, Revoked, Revoking};
 pub use adapter::{
     Adapter, Capability, Change, Created, Difference, Drift, Journal, Owned, Permission, Phase, Receipt, Sighting,
 };
 pub use binding::{Access, Account, Bindings, Value};
 pub use claim::{Claim, ClusterId, ExternalId, Identity, Key, Owner, external_name, tag};
-pub use converge::{AccountGoal, Goal, Outcome, Seen, Step, converge};
+pub use converge::{Goal, Outcome, Seen, Step, converge};
 pub use dynamic::{AnyState, DynAdapter};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use kind::Kind;

@@ -64,7 +64,7 @@ impl Proof {
     pub fn learn(&mut self, goal: &Goal, outcome: &Result<Outcome>, step: Circumstances, capability: &Capability) {
         let after = |time: Duration| Instant::now() + time;
         let going = matches!(goal, Goal::Absent);
-        let Outcome { seen, step: taken } = match outcome {
+        let Outcome { seen, step: taken, .. } = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
                 if step.sent {
@@ -138,7 +138,11 @@ mod tests {
             drift: Drift::none(),
             bindings: Bindings::new(),
         };
-        Ok(Outcome { seen: Some(seen), step })
+        Ok(Outcome {
+            seen: Some(seen),
+            step,
+            in_use: Vec::new(),
+        })
     }
 
     fn deleting(ended: bool) -> Result<Outcome> {
@@ -164,6 +168,7 @@ mod tests {
         let created = Ok(Outcome {
             seen: None,
             step: Step::Created { id, request_id },
+            in_use: Vec::new(),
         });
         let first = Circumstances { first: true, ..SENT };
         proof.learn(&present(), &created, first, &capability);
