@@ -38,7 +38,7 @@ pub use provider_config::{
 pub use retained_resource::{RetainedResource, RetainedResourceSpec, RetainedResourceStatus, RetainedStanding};
 pub use schema::{FreeForm, PROVIDERS, PerKind, PerProvider};
 pub use service_binding::{ClusterWorkloadResourceMapping, ServiceBinding};
-pub use status::{BindingReference, CloudResourceStatus, EffectiveValue, Origin, Shared, condition};
+pub use status::{BindingReference, CloudResourceStatus, EffectiveValue, LoginStatus, Origin, Shared, condition};
 
 /// The definitions of our own kinds.
 pub fn crds() -> Vec<CustomResourceDefinition> {

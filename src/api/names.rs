@@ -33,6 +33,15 @@ pub const RELEASE: &str = "mooring.dev/release";
 pub const APPROVE: &str = "approve.mooring.dev/";
 /// Annotation on a CloudResource: a value that, once changed, makes new credentials.
 pub const ROTATE: &str = "mooring.dev/rotate";
+/// Annotation on a CloudResource, beside [`ROTATE`]: how long after that the old credentials are revoked, whoever uses
+/// them. Without it they are kept until nobody does.
+pub const REVOKE_AFTER: &str = "mooring.dev/revoke-after";
+/// Annotation on a CloudResource: the generation of credentials that is taken back in favour of the one before.
+pub const UNDO_ROTATION: &str = "mooring.dev/undo-rotation";
+/// Annotation on a CloudResource: the generation of credentials beside which no other is kept any longer.
+pub const FINISH_ROTATION: &str = "mooring.dev/finish-rotation";
+/// Annotation on a Secret of ours: which generations of its login there are.
+pub const GENERATIONS: &str = "mooring.dev/generations";
 /// Annotation on a Secret of ours: it holds credentials that the provider was not told of yet.
 pub const PENDING: &str = "mooring.dev/pending";
 /// Annotation on a Secret of ours: its revision. Annotation on a pod template: the revision of what is bound into it. A new one rolls the pods.

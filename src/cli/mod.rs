@@ -176,16 +176,30 @@ async fn command(command: Command) -> Result<bool, Error> {
             front.finish()?;
             say(&said)
         }
-        Command::Rotate { key, cluster, .. } if cluster.is_meant() => say(&cluster::rotate(&cluster, &key).await?),
-        Command::Rotate { key, files, place, .. } => {
+        Command::Rotate { key, turn, cluster, .. } if cluster.is_meant() => {
+            say(&cluster::rotate(&cluster, &key, turn.into()).await?)
+        }
+        Command::Rotate {
+            key,
+            turn,
+            files,
+            place,
+            ..
+        } => {
+            let turn = local::Turn::from(turn);
             let documents = Documents::read(&files.files)?.judged()?;
             let teller = Teller::new();
             let mut front = take(&place, &documents, &teller).await?;
-            let path = local::rotate(&mut front, &documents, &key, &|progress| teller.tell(progress)).await?;
+            let path = local::rotate(&mut front, &documents, &key, turn, &|progress| teller.tell(progress)).await?;
             front.finish()?;
-            say(&match path {
-                Some(path) => format!("{key} has new credentials: {}", path.display()),
-                None => format!("{key} has new credentials"),
+            let path = path.map_or(String::new(), |path| format!(": {}", path.display()));
+            let old =
+                format!("the old ones are good until `mooring rotate {key} --finish`, or the first `up` after a day");
+            say(&match turn {
+                local::Turn::Rotate => format!("{key} has new credentials{path}; {old}"),
+                local::Turn::Revoke(_) => format!("{key} has new credentials{path}"),
+                local::Turn::Undo => format!("{key} has the credentials it had before{path}"),
+                local::Turn::Finish => format!("{key} has one set of credentials{path}"),
             })
         }
         Command::Uninstall { namespace, cluster } => {

@@ -395,6 +395,9 @@ macro_rules! decorate {
             fn grants(&self, access: Access) -> Result<Access> {
                 self.inner.grants(access)
             }
+            fn second_account(&self, spec: &Json) -> Result<()> {
+                self.inner.second_account(spec)
+            }
             async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
                 let ($self, $claims) = (self, claims);
                 $observe
@@ -439,6 +442,10 @@ macro_rules! decorate {
             }
             async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt> {
                 let ($self, $call) = (self, self.inner.drop_account(claim, state, name));
+                $wrapped
+            }
+            async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>> {
+                let ($self, $call) = (self, self.inner.sessions(claim, state, account));
                 $wrapped
             }
             async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {

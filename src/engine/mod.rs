@@ -20,6 +20,7 @@ mod inventory;
 pub mod problem;
 mod proofs;
 mod rest;
+pub mod rotation;
 mod scope;
 mod secret;
 mod step;
@@ -40,7 +41,7 @@ pub use connection::{Calls, Connection, Connections, Metered};
 pub use inventory::{Entry, Held};
 pub use scope::{is_shared, shared_identity, shared_owner};
 pub use secret::{keyed_hash, new_identity, new_password};
-pub use step::{Done, Job, Next, Report, State, Want, WriteAhead};
+pub use step::{Done, Job, Next, Report, Retiring, State, Want, WriteAhead};
 
 /// What every step needs.
 #[derive(Debug)]

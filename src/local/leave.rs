@@ -98,6 +98,7 @@ pub(super) async fn units(
             kind: record.kind,
             environment: record.environment.clone(),
             existing: record.memory.external_id.clone().filter(|_| record.existing),
+            retiring: Vec::new(),
             may_adopt: false,
             connection,
             after: before_it(&record.owner.key, record.kind, kinds.iter().chain(staying)),

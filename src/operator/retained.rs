@@ -295,6 +295,7 @@ async fn reap(
             per_hour: None,
             approved: true,
         },
+        retiring: Vec::new(),
         may_adopt: false,
     };
     let report = context.engine.step(&connection, &job, &record.memory, &()).await;

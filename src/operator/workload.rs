@@ -28,8 +28,8 @@ use crate::api::{WorkloadReference, names};
 
 pub mod mapping;
 mod rolled;
+pub(super) use rolled::{Given, given, holds, rolled};
 pub use rolled::{Rolled, Unbinding, Use, unbound_and_rolled};
-pub(super) use rolled::{holds, rolled};
 
 /// A kind of workload that is known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -124,6 +124,9 @@ impl DynAdapter for BrokenAdapter {
     fn grants(&self, access: Access) -> Result<Access> {
         self.inner.grants(access)
     }
+    fn second_account(&self, spec: &Json) -> Result<()> {
+        self.inner.second_account(spec)
+    }
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created> {
         let mut claim = claim.clone();
         if self.broken == Broken::Token {
@@ -169,6 +172,9 @@ impl DynAdapter for BrokenAdapter {
     }
     async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt> {
         self.inner.drop_account(claim, state, name).await
+    }
+    async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>> {
+        self.inner.sessions(claim, state, account).await
     }
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {
         self.inner.inventory(cluster).await

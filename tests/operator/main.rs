@@ -24,6 +24,7 @@ mod resource;
 mod resource_support;
 mod resource_teardown;
 mod resource_trouble;
+mod rotation;
 mod service_binding;
 mod sharing;
 mod start;

@@ -82,6 +82,14 @@ pub trait Adapter: Debug + Send + Sync + 'static {
         Ok(access)
     }
 
+    /// Whether two accounts of one consumer can stand side by side here, each with all that the other has, so that the one
+    /// takes the other's place while both are good; an error says why not, and then a password is changed in place. No
+    /// I/O.
+    fn second_account(&self, spec: &Self::Spec) -> Result<()> {
+        let _ = spec;
+        Ok(())
+    }
+
     /// Starts to create it under the claim's name, token and owner tags. Where the provider has no client token, a
     /// resource of this identity that exists already is found first and answered. A foreign resource that holds the
     /// name is [`ErrorKind::NotOwned`](crate::ErrorKind::NotOwned).
@@ -140,6 +148,12 @@ pub trait Adapter: Debug + Send + Sync + 'static {
     async fn drop_account(&self, claim: &Claim, state: &Self::State, name: &str) -> Result<Receipt> {
         let _ = (claim, state, name);
         Err(unsupported(self.kind(), "have accounts"))
+    }
+
+    /// How many sessions of an account are open; `None` where the provider cannot say.
+    async fn sessions(&self, claim: &Claim, state: &Self::State, account: &str) -> Result<Option<u32>> {
+        let _ = (claim, state, account);
+        Ok(None)
     }
 
     /// Everything of this kind that carries the tag of this cluster.

@@ -4,7 +4,8 @@ use serde_json::Value as Json;
 
 use crate::{
     AccountGoal, AnyState, Capability, Change, Claim, Difference, Drift, DynAdapter, Error, ErrorKind, ExternalId,
-    Goal, Journal, Outcome, Permission, Phase, Receipt, Result, Seen, Sighting, Stay, Step,
+    Goal, Journal, Outcome, Permission, Phase, Receipt, Result, Revoked, Seen, Sighting, Stay, Step, accounts,
+    accounts::InUse,
 };
 
 /// Observes, then takes at most one step towards the goal.
@@ -15,9 +16,11 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
     let state = match observe(adapter, claim).await? {
         Sighting::One(state) => state,
         Sighting::Absent => {
-            return absent(adapter, journal, claim, goal)
-                .await
-                .map(|step| Outcome { seen: None, step });
+            return absent(adapter, journal, claim, goal).await.map(|step| Outcome {
+                seen: None,
+                step,
+                in_use: Vec::new(),
+            });
         }
         Sighting::Several(ids) => {
             let ids = ids.iter().map(ExternalId::as_str).collect::<Vec<_>>().join(", ");
@@ -31,6 +34,7 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
                     reason: crate::reason::AMBIGUOUS,
                     message,
                 },
+                in_use: Vec::new(),
             });
         }
     };
@@ -46,6 +50,7 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
         remark: adapter.remark(&state),
         state: state.clone(),
     };
+    let mut in_use = Vec::new();
     let step = match foreign(adapter, claim, &state) {
         Some(_) if claim.may_adopt && matches!(goal, Goal::Present { .. }) => Step::Adopted {
             request_id: adapter.adopt(claim, &state).await?.request_id,
@@ -54,9 +59,13 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
             reason: crate::reason::OWNED_ELSEWHERE,
             message,
         },
-        None => one_step(adapter, claim, goal, &state, &seen).await?,
+        None => one_step(adapter, claim, goal, &state, &seen, &mut in_use).await?,
     };
-    Ok(Outcome { seen: Some(seen), step })
+    Ok(Outcome {
+        seen: Some(seen),
+        step,
+        in_use,
+    })
 }
 
 /// Looks whether what rested still does: `None` when it does not, and is to be looked at in full by [`converge`]. A
@@ -89,6 +98,7 @@ pub async fn glance(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal) -> Res
             state,
         }),
         step: Step::Ready,
+        in_use: Vec::new(),
     }))
 }
 
@@ -215,7 +225,14 @@ fn settling(claim: &Claim) -> Step {
     }
 }
 
-async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &AnyState, seen: &Seen) -> Result<Step> {
+async fn one_step(
+    adapter: &dyn DynAdapter,
+    claim: &Claim,
+    goal: &Goal,
+    state: &AnyState,
+    seen: &Seen,
+    in_use: &mut Vec<InUse>,
+) -> Result<Step> {
     match goal {
         Goal::Absent | Goal::Parked { .. } if claim.existing => Ok(Step::Released),
         Goal::Absent => match &seen.phase {
@@ -243,7 +260,7 @@ async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &
             spec: Some(_),
             accounts,
             revoked,
-        } => joined(adapter, claim, state, seen, accounts, revoked).await,
+        } => joined(adapter, claim, state, seen, (accounts, revoked), in_use).await,
         Goal::Joined { revoked, .. } => match (&seen.phase, revoked.first()) {
             // Whoever deletes or parks it takes everybody's access.
             (Phase::Deleting | Phase::Parked(_), _) | (_, None) => Ok(Step::Released),
@@ -251,7 +268,7 @@ async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &
                 reason: crate::reason::UPDATING,
                 message: what.clone(),
             }),
-            _ => accounts_step(adapter, claim, state, &[], revoked).await,
+            _ => accounts::step(adapter, claim, state, (&[], revoked), in_use).await,
         },
         Goal::Present {
             spec,
@@ -288,7 +305,7 @@ async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &
                         message: why.clone(),
                     });
                 }
-                accounts_step(adapter, claim, state, accounts, revoked).await
+                accounts::step(adapter, claim, state, (accounts, revoked), in_use).await
             }
         },
     }
@@ -320,8 +337,8 @@ async fn joined(
     claim: &Claim,
     state: &AnyState,
     seen: &Seen,
-    accounts: &[AccountGoal],
-    revoked: &[String],
+    accounts: (&[AccountGoal], &[Revoked]),
+    in_use: &mut Vec<InUse>,
 ) -> Result<Step> {
     let blocked = |reason, message| Ok(Step::Blocked { reason, message });
     match &seen.phase {
@@ -346,7 +363,7 @@ async fn joined(
                 );
                 return blocked(crate::reason::UNREACHABLE, message);
             }
-            accounts_step(adapter, claim, state, accounts, revoked).await
+            accounts::step(adapter, claim, state, accounts, in_use).await
         }
     }
 }
@@ -356,30 +373,6 @@ fn going() -> Step {
         reason: crate::reason::DELETING,
         message: "the provider is deleting it".into(),
     }
-}
-
-async fn accounts_step(
-    adapter: &dyn DynAdapter,
-    claim: &Claim,
-    state: &AnyState,
-    accounts: &[AccountGoal],
-    revoked: &[String],
-) -> Result<Step> {
-    if let Some(goal) = accounts.iter().find(|goal| !goal.told) {
-        let receipt = adapter.ensure_account(claim, state, &goal.account).await?;
-        return Ok(Step::AccountEnsured {
-            name: goal.account.name.clone(),
-            request_id: receipt.request_id,
-        });
-    }
-    if let Some(name) = revoked.first() {
-        let receipt = adapter.drop_account(claim, state, name).await?;
-        return Ok(Step::AccountDropped {
-            name: name.clone(),
-            request_id: receipt.request_id,
-        });
-    }
-    Ok(Step::Ready)
 }
 
 /// The differences that are to be closed: those enforced always, those of a changed declaration.

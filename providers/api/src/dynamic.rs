@@ -59,6 +59,7 @@ pub trait DynAdapter: fmt::Debug + Send + Sync + 'static {
     fn bindings(&self, claim: &Claim, state: &AnyState) -> Bindings;
     fn login(&self, identity: &Identity, account: &str) -> String;
     fn grants(&self, access: Access) -> Result<Access>;
+    fn second_account(&self, spec: &Json) -> Result<()>;
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created>;
     async fn update(&self, claim: &Claim, state: &AnyState, spec: &Json, drift: &Drift) -> Result<Receipt>;
     async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
@@ -70,6 +71,7 @@ pub trait DynAdapter: fmt::Debug + Send + Sync + 'static {
     async fn adopt(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
     async fn ensure_account(&self, claim: &Claim, state: &AnyState, account: &Account) -> Result<Receipt>;
     async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt>;
+    async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>>;
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>>;
 }
 
@@ -147,6 +149,10 @@ impl<A: Adapter> DynAdapter for A {
         Adapter::grants(self, access)
     }
 
+    fn second_account(&self, value: &Json) -> Result<()> {
+        Adapter::second_account(self, &spec::<A>(value)?)
+    }
+
     async fn create(&self, claim: &Claim, value: &Json) -> Result<Created> {
         Adapter::create(self, claim, &spec::<A>(value)?).await
     }
@@ -189,6 +195,10 @@ impl<A: Adapter> DynAdapter for A {
 
     async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt> {
         Adapter::drop_account(self, claim, state.get(), name).await
+    }
+
+    async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>> {
+        Adapter::sessions(self, claim, state.get(), account).await
     }
 
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {

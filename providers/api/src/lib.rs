@@ -10,6 +10,7 @@
 //!
 //! With the feature `conformance` the crate carries the suite that every adapter is held to.
 
+mod accounts;
 mod adapter;
 mod binding;
 mod claim;
@@ -26,6 +27,7 @@ mod step;
 pub mod conformance;
 pub mod spec;
 
+pub use accounts::{AccountGoal, InUse, Revoked, Revoking};
 pub use adapter::{
     Adapter, Capability, Change, Created, Difference, Drift, Journal, Owned, Permission, Phase, Receipt, Sighting, Stay,
 };
@@ -38,7 +40,7 @@ pub use kind::Kind;
 pub use proof::{Circumstances, Proof};
 pub use provider::{Credentials, Provider, ProviderInfo, Registration};
 pub use quantity::{Bytes, QuantityError, Span};
-pub use step::{AccountGoal, Goal, Outcome, Seen, Step};
+pub use step::{Goal, Outcome, Seen, Step};
 
 /// The parts of [`converge`] that a caller can judge by name; condition reasons that are no errors.
 pub mod reason {

@@ -75,7 +75,7 @@ impl Proof {
     pub fn learn(&mut self, goal: &Goal, outcome: &Result<Outcome>, step: Circumstances, capability: &Capability) {
         let after = |time: Duration| Instant::now() + time;
         let going = matches!(goal, Goal::Absent);
-        let Outcome { seen, step: taken } = match outcome {
+        let Outcome { seen, step: taken, .. } = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
                 if step.sent {
@@ -151,7 +151,11 @@ mod tests {
             remark: None,
             state: crate::AnyState::new(()),
         };
-        Ok(Outcome { seen: Some(seen), step })
+        Ok(Outcome {
+            seen: Some(seen),
+            step,
+            in_use: Vec::new(),
+        })
     }
 
     fn deleting(ended: bool) -> Result<Outcome> {
@@ -177,6 +181,7 @@ mod tests {
         let created = Ok(Outcome {
             seen: None,
             step: Step::Created { id, request_id },
+            in_use: Vec::new(),
         });
         let first = Circumstances { first: true, ..SENT };
         proof.learn(&present(), &created, first, &capability);

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::{Account, AnyState, Bindings, Drift, ExternalId, Phase, Stay};
+use crate::{AccountGoal, AnyState, Bindings, Drift, ExternalId, Phase, Revoked, Stay, accounts::InUse};
 
 /// What is wanted of a resource.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub enum Goal {
         /// Its accounts.
         accounts: Vec<AccountGoal>,
         /// Accounts that are to go.
-        revoked: Vec<String>,
+        revoked: Vec<Revoked>,
     },
     /// Another holder of its owner tag makes it, changes it and lets it go. It is used here, by accounts of our own.
     Joined {
@@ -30,7 +30,7 @@ pub enum Goal {
         /// Our accounts.
         accounts: Vec<AccountGoal>,
         /// Accounts of ours that are to go.
-        revoked: Vec<String>,
+        revoked: Vec<Revoked>,
     },
     /// It does not exist.
     Absent,
@@ -43,15 +43,6 @@ pub enum Goal {
     },
 }
 
-/// An account that is wanted.
-#[derive(Debug)]
-pub struct AccountGoal {
-    /// The account.
-    pub account: Account,
-    /// The provider was told exactly this before.
-    pub told: bool,
-}
-
 /// What became of one call of [`converge`](crate::converge).
 #[derive(Debug)]
 pub struct Outcome {
@@ -59,6 +50,8 @@ pub struct Outcome {
     pub seen: Option<Seen>,
     /// The step that was taken, or why none was.
     pub step: Step,
+    /// Accounts that are to go and stay, as somebody uses them or may: with how many sessions, where that is known.
+    pub in_use: Vec<InUse>,
 }
 
 /// What was seen of a resource.

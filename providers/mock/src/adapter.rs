@@ -383,6 +383,19 @@ impl<S: Shape> Adapter for MockAdapter<S> {
         .await
     }
 
+    async fn sessions(&self, _: &Claim, state: &State, account: &str) -> Result<Option<u32>> {
+        let (id, account) = (state.resource.id.clone(), account.to_owned());
+        self.call(Op::Sessions, Some(state.resource.id.as_str()), 0, move |world, _, _| {
+            let resource = world.get(&id);
+            Ok(Some(
+                resource
+                    .and_then(|resource| resource.sessions.get(&account).copied())
+                    .unwrap_or_default(),
+            ))
+        })
+        .await
+    }
+
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {
         let cluster = cluster.clone();
         self.call(Op::Inventory, None, 0, move |world, now, _| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mooring_provider::{Bindings, Difference, Error, ErrorKind};
+use mooring_provider::{Bindings, Difference, Error, ErrorKind, InUse};
 
 use crate::ledger::Memory;
 
@@ -23,6 +23,10 @@ pub struct Report {
     pub drift: Vec<Difference>,
     /// The fields that the step changed.
     pub changing: Vec<&'static str>,
+    /// Accounts that are to go and stay, as somebody uses them or may: with how many sessions, where that is known.
+    pub in_use: Vec<InUse>,
+    /// The account that the step dropped.
+    pub dropped: Option<String>,
     /// When to come back.
     pub next: Next,
     /// It is over.
@@ -98,6 +102,8 @@ pub(super) fn plain(memory: Memory, ready: Option<State>, synced: State, next: N
         endpoint: None,
         drift: Vec::new(),
         changing: Vec::new(),
+        in_use: Vec::new(),
+        dropped: None,
         next,
         done: None,
         error: None,

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment, StatefulSet},
-    batch::v1::CronJob,
+    batch::v1::{CronJob, Job, JobCondition},
     core::v1::PodTemplateSpec,
 };
 use kube::{Client, ResourceExt, api::ObjectMeta};
@@ -81,24 +81,8 @@ impl Use {
 ///
 /// It reads each workload that had it or is meant to have it, so it is for the deletion path only.
 pub async fn unbound_and_rolled(client: &Client, workloads: &Workloads, used: &Use) -> kube::Result<Unbinding> {
-    let meant = workloads
-        .meant(
-            &used.namespace,
-            &used.application,
-            &used.component,
-            used.workload.as_ref(),
-        )
-        .into_iter()
-        .map(|found| found.key);
-    let had = used
-        .consumers
-        .iter()
-        .filter_map(|had| WorkloadKey::of(&used.namespace, had));
-    let mut keys: Vec<_> = meant.chain(had).collect();
-    keys.sort();
-    keys.dedup();
     let mut waiting = Vec::new();
-    for key in keys {
+    for key in keys(workloads, used) {
         let Some(workload) = key.read(client).await? else {
             continue;
         };
@@ -125,6 +109,94 @@ pub async fn unbound_and_rolled(client: &Client, workloads: &Workloads, used: &U
     })
 }
 
+/// Whether the workloads that use a Secret have its present revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::operator) enum Given {
+    /// No pod has an older one.
+    All,
+    /// No workload is known that has it at all.
+    Nobody,
+    /// Some may have an older one; why, for a person.
+    Waiting(String),
+}
+
+/// Whether every workload that had the Secret, or is meant to have it, has this revision of it in all its pods. `part`
+/// names the revision as the pod template's annotation does.
+pub(in crate::operator) async fn given(
+    client: &Client,
+    workloads: &Workloads,
+    used: &Use,
+    part: &str,
+) -> kube::Result<Given> {
+    let (mut waiting, mut known) = (Vec::new(), false);
+    for key in keys(workloads, used) {
+        let Some(workload) = key.read(client).await? else {
+            continue;
+        };
+        let template = workload.template();
+        if !holds(&template, &used.secret) {
+            // It had it, and its last pods may still.
+            if used.consumers.contains(&key.reference())
+                && let Rolled::Waiting(why) = rolled(client, &workload, &used.secret).await?
+            {
+                waiting.push(why);
+            }
+            continue;
+        }
+        known = true;
+        if key.kind == WorkloadKind::Job {
+            if !is_over(&workload) {
+                waiting.push(format!("{key} may run with it; it ends by itself, or delete it"));
+            }
+        } else if !has_revision(&template, part) {
+            waiting.push(format!("{key} has not got the new login yet"));
+        } else if let Rolled::Waiting(why) = rolled_to(client, &workload, &used.secret, Some(part)).await? {
+            waiting.push(why);
+        }
+    }
+    Ok(match (waiting.is_empty(), known) {
+        (false, _) => Given::Waiting(waiting.join("; ")),
+        (true, true) => Given::All,
+        (true, false) => Given::Nobody,
+    })
+}
+
+fn has_revision(template: &PodTemplateSpec, part: &str) -> bool {
+    let annotations = template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
+    let revision = annotations.and_then(|annotations| annotations.get(names::BINDING_REVISION));
+    revision.is_some_and(|revision| revision.split(',').any(|there| there == part))
+}
+
+fn is_over(job: &Workload) -> bool {
+    let ended = |job: Job| {
+        let conditions = job.status?.conditions?;
+        let ended = |one: &JobCondition| one.status == "True" && matches!(one.type_.as_str(), "Complete" | "Failed");
+        conditions.iter().any(ended).then_some(())
+    };
+    parsed::<Job>(job).and_then(ended).is_some()
+}
+
+/// The workloads that are meant to have it, and those that had it when that was last written down.
+fn keys(workloads: &Workloads, used: &Use) -> Vec<WorkloadKey> {
+    let meant = workloads
+        .meant(
+            &used.namespace,
+            &used.application,
+            &used.component,
+            used.workload.as_ref(),
+        )
+        .into_iter()
+        .map(|found| found.key);
+    let had = used
+        .consumers
+        .iter()
+        .filter_map(|had| WorkloadKey::of(&used.namespace, had));
+    let mut keys: Vec<_> = meant.chain(had).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
 /// Whether a container of the template has a variable from that Secret.
 pub(in crate::operator) fn holds(template: &PodTemplateSpec, secret: &str) -> bool {
     ContainerList::ALL
@@ -137,6 +209,11 @@ pub(in crate::operator) fn holds(template: &PodTemplateSpec, secret: &str) -> bo
 
 /// Whether no pod of an older template is left. Of a CronJob: whether no running Job has that Secret.
 pub(in crate::operator) async fn rolled(client: &Client, workload: &Workload, secret: &str) -> kube::Result<Rolled> {
+    rolled_to(client, workload, secret, None).await
+}
+
+/// The same, but a running Job that has this revision of the Secret is none of an older template.
+async fn rolled_to(client: &Client, workload: &Workload, secret: &str, part: Option<&str>) -> kube::Result<Rolled> {
     if workload.kind != WorkloadKind::CronJob {
         return Ok(rolled_by_status(workload));
     }
@@ -151,6 +228,7 @@ pub(in crate::operator) async fn rolled(client: &Client, workload: &Workload, se
         };
         if let Some(job) = key.read(client).await?
             && holds(&job.template(), secret)
+            && !part.is_some_and(|part| has_revision(&job.template(), part))
         {
             return Ok(Rolled::Waiting(format!(
                 "{key} of {} still runs with it; it ends by itself, or delete it",

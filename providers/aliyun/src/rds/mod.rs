@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, ExternalId, Kind, Owned, Owner, Phase,
-    Receipt, Result, Sighting, Stay, spec,
+    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Kind,
+    Owned, Owner, Phase, Receipt, Result, Sighting, Stay, spec,
 };
 
 pub use config::{KeepBackups, Period, RdsConfig, Subscription};
@@ -138,6 +138,15 @@ impl Adapter for Rds {
 
     fn bindings(&self, _: &Claim, state: &State) -> Bindings {
         state.bindings(self.config.ca.as_deref())
+    }
+
+    fn second_account(&self, spec: &spec::Rds) -> Result<()> {
+        if spec.engine != spec::Engine::Postgresql {
+            return Ok(());
+        }
+        let message =
+            "a PostgreSQL database of RDS belongs to one account, and what that made in it is closed to any other";
+        Err(Error::new(ErrorKind::Unsupported, "rds.ensureAccount", message))
     }
 
     async fn create(&self, claim: &Claim, spec: &spec::Rds) -> Result<Created> {
