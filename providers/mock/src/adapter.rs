@@ -128,6 +128,7 @@ impl<S: Shape> Adapter for MockAdapter<S> {
         Capability {
             poll: Duration::from_secs(60),
             poll_busy: (provisioning / 10).clamp(Duration::from_millis(20), Duration::from_secs(5)),
+            glances: Duration::ZERO,
             batch: 100,
             idempotent_create: S::TOKENS,
             send_deadline: 4 * latency + 2 * margin,
