@@ -158,7 +158,12 @@ impl Workplace {
 
     /// What a shell reads in the env file of a component of the shop.
     pub(crate) fn env(&self, component: &str) -> BTreeMap<String, String> {
-        let path = self.path(&format!(".mooring/env/default/shop/{component}.env"));
+        self.env_of("shop", component)
+    }
+
+    /// What a shell reads in the env file of a component of an application.
+    pub(crate) fn env_of(&self, application: &str, component: &str) -> BTreeMap<String, String> {
+        let path = self.path(&format!(".mooring/env/default/{application}/{component}.env"));
         let mut command = self.command("bash");
         command
             .env_clear()

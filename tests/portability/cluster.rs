@@ -23,17 +23,17 @@ use crate::{
 };
 
 /// The cluster as people use it.
-struct Kubectl(Cluster);
+pub(crate) struct Kubectl(pub(crate) Cluster);
 
 impl Kubectl {
-    fn apply(&self, namespace: &[&str], text: &str) {
+    pub(crate) fn apply(&self, namespace: &[&str], text: &str) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("there is room");
         let path = file.path().display().to_string();
         self.0.kubectl(&[&["apply", "-f", &path], namespace].concat());
     }
 
-    fn get(&self, namespace: &str, what: &[&str]) -> Json {
+    pub(crate) fn get(&self, namespace: &str, what: &[&str]) -> Json {
         let arguments = [
             &["get", "--namespace", namespace, "-o", "json", "--ignore-not-found"],
             what,
@@ -44,7 +44,7 @@ impl Kubectl {
     }
 
     /// The CloudResources, by name.
-    fn resources(&self, namespace: &str) -> BTreeMap<String, Json> {
+    pub(crate) fn resources(&self, namespace: &str) -> BTreeMap<String, Json> {
         let listed = self.get(namespace, &["cloudresources"]);
         let items = listed["items"].as_array().cloned().unwrap_or_default();
         items
@@ -54,7 +54,7 @@ impl Kubectl {
     }
 
     /// The entries of a Secret.
-    fn secret(&self, namespace: &str, name: &str) -> Variables {
+    pub(crate) fn secret(&self, namespace: &str, name: &str) -> Variables {
         let secret = self.get(namespace, &["secret", name]);
         let entries = secret["data"].as_object().cloned().unwrap_or_default();
         entries
@@ -95,6 +95,14 @@ impl Kubectl {
     }
 }
 
+/// Whether its condition says so.
+pub(crate) fn is_ready(object: &Json) -> bool {
+    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions
+        .iter()
+        .any(|it| it["type"] == "Ready" && it["status"] == "True")
+}
+
 fn text(value: &Json) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
@@ -116,7 +124,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Looks until it is so. The limit is only there so that a test ends.
-async fn until(what: &str, shown: impl Fn() -> String, is_so: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, shown: impl Fn() -> String, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(
@@ -147,12 +155,6 @@ async fn comes_up(
     kubectl
         .0
         .kubectl(&["scale", "--namespace", namespace, "deployment/web", "--replicas=2"]);
-    let ready = |object: &Json| {
-        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        conditions
-            .iter()
-            .any(|it| it["type"] == "Ready" && it["status"] == "True")
-    };
     let shown = || {
         format!(
             "{namespace}: {:#?}",
@@ -165,7 +167,7 @@ async fn comes_up(
     };
     until("everything is ready", shown, || {
         let resources = kubectl.resources(namespace);
-        kubectl.pods_are_at(namespace, backends) && resources.len() == 5 && resources.values().all(ready)
+        kubectl.pods_are_at(namespace, backends) && resources.len() == 5 && resources.values().all(is_ready)
     })
     .await;
     let resources = kubectl.resources(namespace);

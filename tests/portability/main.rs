@@ -13,8 +13,10 @@ mod onprem;
 mod openstack;
 mod place;
 mod plans;
+mod postgresql;
 mod real;
 mod shop;
+mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../local/workplace.rs"]

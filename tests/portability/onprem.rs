@@ -1,4 +1,4 @@
-//! Servers of one's own for everything: MariaDB, Caddy, Loki, Prometheus.
+//! Servers of one's own for everything: MariaDB and PostgreSQL, Caddy, Loki, Prometheus.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -17,6 +17,7 @@ use crate::{
 /// The servers.
 pub(crate) struct Onprem {
     mariadb: Server,
+    pub(crate) postgresql: Server,
     caddy: Caddy,
     prometheus: Prometheus,
     loki: Arc<Loki>,
@@ -29,7 +30,11 @@ pub(crate) struct Onprem {
 impl Onprem {
     /// Starts them.
     pub(crate) async fn start(loki: Arc<Loki>, address: String) -> Self {
-        let (mariadb, caddy) = tokio::join!(Server::start(Engine::Mariadb), Caddy::start());
+        let (mariadb, postgresql, caddy) = tokio::join!(
+            Server::start(Engine::Mariadb),
+            Server::start(Engine::Postgresql),
+            Caddy::start()
+        );
         let reader = "CREATE USER exporter@'%' IDENTIFIED BY 'Exp-1'; GRANT PROCESS, SELECT ON *.* TO exporter@'%'";
         mariadb.execute(reader).await;
         let source = format!("exporter:Exp-1@tcp(127.0.0.1:{})/?tls=skip-verify", mariadb.port);
@@ -39,6 +44,7 @@ impl Onprem {
         std::fs::create_dir(&registry).expect("there is room");
         Self {
             mariadb,
+            postgresql,
             caddy,
             prometheus,
             loki,
@@ -65,11 +71,10 @@ impl Place for Onprem {
     }
 
     fn documents(&self) -> String {
-        let server = json!({
-            "name": "maria1", "host": "127.0.0.1", "port": self.mariadb.port, "caBundle": self.mariadb.ca,
-        });
+        let server = |name: &str, server: &Server| json!([{"name": name, "host": "127.0.0.1", "port": server.port, "caBundle": server.ca}]);
         let servers = json!({
-            "mariadb": [server],
+            "mariadb": server("maria1", &self.mariadb),
+            "postgresql": server("post1", &self.postgresql),
             "log": {
                 "flavour": "loki", "url": self.loki.url, "registry": self.registry, "retention": "30d", "removal": "ask",
             },
@@ -86,7 +91,10 @@ impl Place for Onprem {
             }),
             json!({
                 "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "idc", "namespace": "mooring-system"},
-                "stringData": {"maria1.username": ADMIN.0, "maria1.password": ADMIN.1},
+                "stringData": {
+                    "maria1.username": ADMIN.0, "maria1.password": ADMIN.1,
+                    "post1.username": ADMIN.0, "post1.password": ADMIN.1,
+                },
             }),
             json!({
                 "apiVersion": "mooring.dev/v1alpha1", "kind": "Environment", "metadata": {"name": "idc"},

@@ -58,29 +58,7 @@ pub(crate) async fn lives_and_dies(place: &dyn Place, backends: &Backends) -> [B
     plans::differs(place, &workplace).await;
     plans::refuses(place, &workplace).await;
 
-    let up = run(
-        &workplace,
-        &["up", "-f", "shop.yaml", "-f", "places.yaml", "-o", "json"],
-    )
-    .await
-    .ok();
-    let up: Json = serde_json::from_str(&up.stdout).expect("JSON");
-    assert_eq!(up["environment"], place.environment());
-    let resources = up["resources"].as_array().expect("resources");
-    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-    let got = Got {
-        namespace: "default".into(),
-        web: ours(workplace.env("web")),
-        report: ours(workplace.env("report")),
-        ids: resources
-            .iter()
-            .map(|it| (text(&it["kind"]), text(&it["externalId"])))
-            .collect(),
-    };
-    assert!(
-        resources.len() == 4 && resources.iter().all(|it| it["ready"] == true),
-        "{up}"
-    );
+    let got = comes_up(&workplace, "shop", place.environment()).await;
     let held = place.is_used(&workplace, &got, backends).await;
 
     let down = run(&workplace, &["down", "-f", "shop.yaml", "-f", "places.yaml"])
@@ -92,6 +70,31 @@ pub(crate) async fn lives_and_dies(place: &dyn Place, backends: &Backends) -> [B
     place.is_empty(&workplace, &got).await;
     drop(held);
     [got.web, got.report].map(|variables| variables.into_keys().collect())
+}
+
+/// Applies `APPLICATION.yaml`, of the four kinds, and says what it got.
+pub(crate) async fn comes_up(workplace: &Arc<Workplace>, application: &str, environment: &str) -> Got {
+    let file = format!("{application}.yaml");
+    let up = run(workplace, &["up", "-f", &file, "-f", "places.yaml", "-o", "json"])
+        .await
+        .ok();
+    let up: Json = serde_json::from_str(&up.stdout).expect("JSON");
+    assert_eq!(up["environment"], environment);
+    let resources = up["resources"].as_array().expect("resources");
+    assert!(
+        resources.len() == 4 && resources.iter().all(|it| it["ready"] == true),
+        "{up}"
+    );
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    Got {
+        namespace: "default".into(),
+        web: ours(workplace.env_of(application, "web")),
+        report: ours(workplace.env_of(application, "report")),
+        ids: resources
+            .iter()
+            .map(|it| (text(&it["kind"]), text(&it["externalId"])))
+            .collect(),
+    }
 }
 
 /// Documents as YAML reads them.

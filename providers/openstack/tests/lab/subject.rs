@@ -40,7 +40,13 @@ impl Cloud {
             };
             endpoints[service] = json!(cuts.before(&address).await);
         }
-        let provider = project.provider(|config| config["endpoints"] = endpoints);
+        let provider = project.provider(|config| {
+            config["endpoints"] = endpoints;
+            // A create that takes longer is made twice, as Octavia knows no tokens; on a machine that has much to do
+            // one was seen to take most of a minute.
+            config["timing"]["sendDeadline"] = json!("120s");
+            config["http"]["timeout"] = json!("120s");
+        });
         let adapter = provider.adapter(kind).expect("it serves this kind");
         Self {
             project,
