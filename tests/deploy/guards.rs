@@ -143,7 +143,9 @@ fn the_operator_changes_only_env_of_workloads_that_are_not_its_own() {
                 "pods that are not its own",
             ),
             (
-                inside(pod(r#"{"volumes":[{"name":"servicebinding-v","hostPath":{"path":"/"}}]}"#)),
+                inside(pod(
+                    r#"{"volumes":[{"name":"servicebinding-v","hostPath":{"path":"/"}}]}"#,
+                )),
                 "only volumes named servicebinding-*",
             ),
             (

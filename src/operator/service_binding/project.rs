@@ -70,7 +70,11 @@ impl Projector {
         let kinds = Mapping::of_kind(&resource.group, &resource.kind);
         let current = self.mapping(resource, &kinds);
         for _ in 0..LOOKS {
-            let Some(object) = api.get_opt(name).await?.filter(|object| object.meta_is_staying()) else {
+            let Some(object) = api
+                .get_opt(name)
+                .await?
+                .filter(|object| object.metadata.deletion_timestamp.is_none())
+            else {
                 locked(&self.workloads).remove(&key);
                 return Ok(Projected::Gone);
             };
@@ -216,17 +220,6 @@ impl Projector {
         let mut wants: Vec<_> = guards.iter().filter_map(|guard| want(guard)).collect();
         wants.sort_by(|one, other| one.uid.cmp(&other.uid));
         wants
-    }
-}
-
-/// An object that is not being deleted.
-trait Staying {
-    fn meta_is_staying(&self) -> bool;
-}
-
-impl Staying for DynamicObject {
-    fn meta_is_staying(&self) -> bool {
-        self.metadata.deletion_timestamp.is_none()
     }
 }
 
