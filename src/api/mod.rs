@@ -88,7 +88,10 @@ pub fn crd_files() -> Vec<(String, String)> {
     files.push((
         "servicebinding/kustomization.yaml".to_owned(),
         format!(
-            "# For clusters where nobody reconciles ServiceBindings: `kubectl create -k` it, which refuses where they are\n             # defined already, or let `mooring run --service-bindings=on` define them. By the label\n             # app.kubernetes.io/managed-by=mooring `mooring run` knows that they are its to reconcile.\n             apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{kustomization}"
+            "# For clusters where nobody reconciles ServiceBindings: `kubectl create -k` it, which refuses where they are\n\
+             # defined already, or let `mooring run --service-bindings=on` define them. By the label\n\
+             # app.kubernetes.io/managed-by=mooring `mooring run` knows that they are its to reconcile.\n\
+             apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{kustomization}"
         ),
     ));
     files.extend(

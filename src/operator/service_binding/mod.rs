@@ -62,6 +62,8 @@ use report::{Problem, Standing};
 use want::{Meant, kind, meant, of_api_version};
 
 type Guard = DeserializeGuard<ServiceBinding>;
+/// The workloads of a kind, by their metadata, and how that is asked for.
+type Listed = (ApiResource, Vec<PartialObjectMeta<DynamicObject>>);
 
 /// How soon it is looked again where something is on its way.
 const SOON: Duration = Duration::from_secs(3);
@@ -260,11 +262,7 @@ impl Projector {
     }
 
     /// The workloads of a kind in a namespace, by their metadata.
-    async fn workloads_of(
-        &self,
-        namespace: &str,
-        kind: &GroupVersionKind,
-    ) -> kube::Result<Result<(ApiResource, Vec<PartialObjectMeta<DynamicObject>>), Problem>> {
+    async fn workloads_of(&self, namespace: &str, kind: &GroupVersionKind) -> kube::Result<Result<Listed, Problem>> {
         let unknown = || {
             let (api_version, kind) = (kind.api_version(), &kind.kind);
             let message = format!(

@@ -70,7 +70,11 @@ impl Projector {
         let kinds = Mapping::of_kind(&resource.group, &resource.kind);
         let current = self.mapping(resource, &kinds);
         for _ in 0..LOOKS {
-            let Some(object) = api.get_opt(name).await?.filter(|object| object.meta_is_staying()) else {
+            let Some(object) = api
+                .get_opt(name)
+                .await?
+                .filter(|object| object.metadata.deletion_timestamp.is_none())
+            else {
                 locked(&self.workloads).remove(&key);
                 return Ok(Projected::Gone);
             };
@@ -111,11 +115,9 @@ impl Projector {
                 known.applied = wants;
                 return Ok(Projected::Done(planned.shares));
             };
-            if is_last && !wants.is_empty() && known.applied == wants {
-                if let Some(wait) = known.contest.wait(Instant::now()) {
-                    return Ok(Projected::Held(contested(resource, name), Some(wait)));
-                }
-                known.contest.take(Instant::now());
+            let is_undone = is_last && !wants.is_empty() && known.applied == wants;
+            if let Some(wait) = known.contest.wait(Instant::now()).filter(|_| is_undone) {
+                return Ok(Projected::Held(contested(resource, name), Some(wait)));
             }
             let params = PatchParams {
                 field_manager: Some(names::MANAGER_PROJECTION.into()),
@@ -133,6 +135,9 @@ impl Projector {
                     if !is_last {
                         continue;
                     }
+                    if is_undone {
+                        known.contest.take(Instant::now());
+                    }
                     known.applied.clone_from(&wants);
                     let written = serde_json::to_value(&written).expect("an object is JSON");
                     if is_kept(mapping, &written, &wants) {
@@ -147,7 +152,7 @@ impl Projector {
                     return Ok(Projected::Held(forbidden(resource, "patch", &status.message), None));
                 }
                 Err(kube::Error::Api(status)) if status.is_invalid() => {
-                    let message = format!("{} {name} cannot have it: {}", resource.kind, status.message);
+                    let message = format!("{} {name} cannot have it: {}", resource.kind, brief(&status.message));
                     return Ok(Projected::Held(Problem::new("WorkloadRefused", message), None));
                 }
                 Err(error) => return Err(error),
@@ -219,17 +224,6 @@ impl Projector {
     }
 }
 
-/// An object that is not being deleted.
-trait Staying {
-    fn meta_is_staying(&self) -> bool;
-}
-
-impl Staying for DynamicObject {
-    fn meta_is_staying(&self) -> bool {
-        self.metadata.deletion_timestamp.is_none()
-    }
-}
-
 /// Whether what was written is there: a schema may have dropped it.
 fn is_kept(mapping: &Mapping, written: &Json, wants: &[Want]) -> bool {
     let record = Record::of(Some(&annotations(written)));
@@ -258,6 +252,21 @@ fn contested(resource: &ApiResource, name: &str) -> Problem {
              carries servicebinding in its name; until then it is tried every 10 minutes",
             resource.kind
         ),
+    )
+}
+
+/// The beginning and the end of what the API server says: between them it may repeat a whole pod.
+fn brief(message: &str) -> String {
+    const PART: usize = 300;
+    let characters: Vec<_> = message.chars().collect();
+    if characters.len() <= 2 * PART {
+        return message.to_owned();
+    }
+    let (head, tail) = (&characters[..PART], &characters[characters.len() - PART..]);
+    format!(
+        "{} ... {}",
+        head.iter().collect::<String>(),
+        tail.iter().collect::<String>()
     )
 }
 

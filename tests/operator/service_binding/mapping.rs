@@ -166,11 +166,7 @@ async fn a_cron_job_is_bound_where_its_template_is() {
     scene.bind("db", "db", workload, json!({})).await;
     scene.ready("db").await;
     let bound: k8s_openapi::api::batch::v1::CronJob = scene.team.api().get("nightly").await.expect("it is there");
-    let template = bound
-        .spec
-        .and_then(|spec| spec.job_template.spec)
-        .expect("a template")
-        .template;
+    let template = bound.spec.job_template.spec.expect("a template").template;
     let containers = template.spec.expect("a pod").containers;
     assert_eq!(
         containers[0].volume_mounts.as_ref().expect("mounts")[0].mount_path,

@@ -93,9 +93,8 @@ async fn one(client: &Client, started: &Started, pod: &Pod) -> kube::Result<()> 
                 "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
                 "target": {"apiVersion": "v1", "kind": "Node", "name": NODE},
             });
-            let body = serde_json::to_vec(&binding).expect("JSON");
             let bound: kube::Result<serde_json::Value> = api
-                .create_subresource("binding", &name, &PostParams::default(), body)
+                .create_subresource("binding", &name, &PostParams::default(), &binding)
                 .await;
             bound.map(drop)
         }
