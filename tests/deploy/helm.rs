@@ -56,7 +56,10 @@ fn templated(chart: &str, namespace: &str, values: &[&str]) -> Vec<Json> {
 fn by_name(objects: Vec<Json>) -> BTreeMap<String, Json> {
     let mut all = BTreeMap::new();
     for mut object in objects {
-        if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
+        if let Some(annotations) = object
+            .pointer_mut("/metadata/annotations")
+            .and_then(Json::as_object_mut)
+        {
             annotations.remove(POLICY);
             if annotations.is_empty() {
                 object["metadata"]
@@ -64,6 +67,17 @@ fn by_name(objects: Vec<Json>) -> BTreeMap<String, Json> {
                     .expect("metadata")
                     .remove("annotations");
             }
+        }
+        // Kustomize puts the variables that an overlay changes first; none of ours refers to another.
+        for container in object
+            .pointer_mut("/spec/template/spec/containers")
+            .and_then(Json::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            let env = container.get_mut("env").and_then(Json::as_array_mut);
+            env.into_iter()
+                .for_each(|env| env.sort_by_key(|one| one["name"].to_string()));
         }
         let meta = &object["metadata"];
         let name = format!("{} {} {}", object["kind"], meta["namespace"], meta["name"]);
