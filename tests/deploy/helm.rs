@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, process::Command, sync::OnceLock};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::{Installed, path, rendered, root, support::cluster::Cluster};
 
@@ -52,10 +52,28 @@ fn templated(chart: &str, namespace: &str, values: &[&str]) -> Vec<Json> {
     objects.into_iter().filter(|object| !object.is_null()).collect()
 }
 
+/// One way to write a number: `65535.0` is 65535.
+fn plain(value: &mut Json) {
+    match value {
+        Json::Number(number) => {
+            if let Some(whole) = number
+                .as_f64()
+                .filter(|number| number.fract() == 0.0 && number.abs() < 1e15)
+            {
+                *value = json!(whole);
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(plain),
+        Json::Object(fields) => fields.values_mut().for_each(plain),
+        _ => {}
+    }
+}
+
 /// Objects by kind, namespace and name, without what is said to Helm alone.
 fn by_name(objects: Vec<Json>) -> BTreeMap<String, Json> {
     let mut all = BTreeMap::new();
     for mut object in objects {
+        plain(&mut object);
         if let Some(annotations) = object
             .pointer_mut("/metadata/annotations")
             .and_then(Json::as_object_mut)

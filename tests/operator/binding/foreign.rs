@@ -95,7 +95,8 @@ impl Scene {
     }
 
     async fn spec(&self, kind: WorkloadKind, name: &str) -> (Json, i64) {
-        let object = self.foreign(kind).get(name).await.expect("it is there");
+        // For a moment after another kind of its group was defined, a kind is not served.
+        let object = eventually("it is there", async || self.foreign(kind).get(name).await.ok()).await;
         (object.data["spec"].clone(), object.metadata.generation.unwrap_or(0))
     }
 
