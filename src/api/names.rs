@@ -46,6 +46,8 @@ pub const GENERATIONS: &str = "mooring.dev/generations";
 pub const PENDING: &str = "mooring.dev/pending";
 /// Annotation on a Secret of ours: its revision. Annotation on a pod template: the revision of what is bound into it. A new one rolls the pods.
 pub const BINDING_REVISION: &str = "mooring.dev/binding-revision";
+/// Annotation on a workload whose lists are atomic: the variables in it that are Mooring's, by container.
+pub const BOUND_VARIABLES: &str = "mooring.dev/bound-variables";
 
 /// Finalizer on a CloudResource, an Application and a ProviderConfig: there is something to tear down first.
 pub const FINALIZER: &str = "mooring.dev/teardown";

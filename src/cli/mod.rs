@@ -3,6 +3,7 @@
 mod args;
 mod cluster;
 mod output;
+mod plugin;
 mod progress;
 mod run;
 mod simulate;
@@ -14,13 +15,14 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 use mooring_provider::Key;
 use tracing_subscriber::EnvFilter;
 
 use self::{
     args::{Cli, Command, Format, Place},
     output::{Answer, show},
+    plugin::Program,
     progress::Teller,
 };
 use crate::local::{self, Front, State, application_name, chain, documents::Documents};
@@ -56,7 +58,16 @@ impl Error {
 
 /// Runs a command line.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let program = Program::of(arguments.first());
+    if program == Program::Completer {
+        return match plugin::complete(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(FAILED),
+        };
+    }
+    let matches = program.command().try_get_matches_from(arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; clap knows.
@@ -71,7 +82,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         eprintln!("error: --log: {error}; use error, warn, info, debug, trace, or a filter such as mooring=debug");
         return ExitCode::from(BAD_INPUT);
     }
-    match command(cli.command).await {
+    match command(program, cli.command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
@@ -102,7 +113,9 @@ fn log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
 }
 
 /// Does what was asked. False if it was not done in full; what was wrong has been told.
-async fn command(command: Command) -> Result<bool, Error> {
+async fn command(program: Program, command: Command) -> Result<bool, Error> {
+    // Whoever asks through kubectl means its cluster.
+    let is_meant = |cluster: &args::Cluster| cluster.is_meant() || program == Program::Plugin;
     match command {
         Command::Run(run) => {
             run.run().await?;
@@ -138,14 +151,14 @@ async fn command(command: Command) -> Result<bool, Error> {
                 }
             }
         }
-        Command::Ls { cluster, place, .. } if cluster.is_meant() => answer(&cluster::list(&cluster).await?, &place),
+        Command::Ls { cluster, place, .. } if is_meant(&cluster) => answer(&cluster::list(&cluster).await?, &place),
         Command::Ls { files, place, .. } => {
             let Some((front, _)) = open(&files.files, &place).await? else {
                 return answer(&Vec::<local::Listed>::new(), &place);
             };
             answer(&local::list(&front).await?, &place)
         }
-        Command::Inventory { cluster, place, .. } if cluster.is_meant() => {
+        Command::Inventory { cluster, place, .. } if is_meant(&cluster) => {
             let (entries, failures) = cluster::inventory(&cluster).await?;
             answer(&entries, &place)?;
             for failure in &failures {
@@ -166,7 +179,7 @@ async fn command(command: Command) -> Result<bool, Error> {
             answer(&checked, &place)?;
             Ok(checked.iter().all(|checked| checked.error.is_none()))
         }
-        Command::Approve { word, key, cluster, .. } if cluster.is_meant() => {
+        Command::Approve { word, key, cluster, .. } if is_meant(&cluster) => {
             say(&cluster::approve(&cluster, word.into(), &key).await?)
         }
         Command::Approve { word, key, place, .. } => {
@@ -176,7 +189,7 @@ async fn command(command: Command) -> Result<bool, Error> {
             front.finish()?;
             say(&said)
         }
-        Command::Rotate { key, turn, cluster, .. } if cluster.is_meant() => {
+        Command::Rotate { key, turn, cluster, .. } if is_meant(&cluster) => {
             say(&cluster::rotate(&cluster, &key, turn.into()).await?)
         }
         Command::Rotate {
@@ -222,7 +235,7 @@ async fn command(command: Command) -> Result<bool, Error> {
         }
         Command::Completion { shell } => {
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "mooring", &mut text);
+            clap_complete::generate(shell, &mut program.command(), program.name(), &mut text);
             heard(io::stdout().lock().write_all(&text))
         }
     }

@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod foreign;
 mod guards;
+mod helm;
 mod image;
 mod install;
 mod monitoring;

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use crate::{Installed, support::cluster::PATIENCE};
+use crate::{Installed, foreign, support::cluster::PATIENCE};
 
 /// The user that the account's tokens speak for.
 pub(crate) const USER: &str = "system:serviceaccount:mooring-system:mooring";
@@ -38,6 +38,7 @@ fn happen() -> Told {
         .and_then(|listener| listener.local_addr())
         .expect("a free port");
     let kubeconfig = story.account();
+    story.0.run(&["create", "-f", &foreign::definitions()]);
     let operator = story.0.cluster.operator_with(|options| {
         options.kubeconfig = Some(kubeconfig);
         options.listen = Some(port);
@@ -51,13 +52,17 @@ fn happen() -> Told {
     // Two developers: one with an Application, one with workloads and resources by hand.
     story.apply(&application());
     story.by_hand();
-    story.ready(10);
+    story.ready(14);
     for (kind, name) in [
         ("deployment", "web"),
         ("deployment", "report"),
         ("statefulset", "web"),
         ("daemonset", "web"),
         ("cronjob", "web"),
+        ("clonesets.apps.kruise.io", "web"),
+        ("statefulsets.apps.kruise.io", "web"),
+        ("rollouts.argoproj.io", "web"),
+        ("services.serving.knative.dev", "web"),
     ] {
         story.eventually(&format!("{kind} {name} is bound"), || {
             story.get(kind, name).to_string().contains("secretKeyRef")
@@ -148,17 +153,21 @@ impl Story {
     /// Workloads that somebody else made, and a database for each.
     fn by_hand(&self) {
         self.0.run_with(&["apply", "-n", "story", "-f", "-"], &workloads());
-        for (kind, api_version) in [
-            ("StatefulSet", "apps/v1"),
-            ("DaemonSet", "apps/v1"),
-            ("CronJob", "batch/v1"),
-            ("Job", "batch/v1"),
+        for (name, kind, api_version) in [
+            ("statefulset", "StatefulSet", "apps/v1"),
+            ("daemonset", "DaemonSet", "apps/v1"),
+            ("cronjob", "CronJob", "batch/v1"),
+            ("job", "Job", "batch/v1"),
+            ("cloneset", "CloneSet", "apps.kruise.io/v1alpha1"),
+            ("advanced", "StatefulSet", "apps.kruise.io/v1beta1"),
+            ("rollout", "Rollout", "argoproj.io/v1alpha1"),
+            ("knative", "Service", "serving.knative.dev/v1"),
         ] {
             let object = json!({
                 "apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource",
-                "metadata": {"name": format!("hand-web-{}", kind.to_lowercase()), "namespace": "story"},
+                "metadata": {"name": format!("hand-web-{name}"), "namespace": "story"},
                 "spec": {
-                    "application": "hand", "component": "web", "name": kind.to_lowercase(),
+                    "application": "hand", "component": "web", "name": name,
                     "rds": {"engine": "mysql", "as": "DB"},
                     "workload": {"apiVersion": api_version, "kind": kind, "name": "web"},
                 },
@@ -280,7 +289,7 @@ impl Story {
         let kept = self.list("retainedresources.mooring.dev");
         assert_eq!(
             kept.len(),
-            6,
+            10,
             "each database is parked, and the network that one is in: {kept:?}"
         );
         for one in &kept {
@@ -345,6 +354,7 @@ fn workloads() -> String {
          containers: [{name: web, image: \"web:1\"}]\n"
             .into(),
     );
+    kept.extend(foreign::workloads().iter().map(|workload| format!("{workload}\n")));
     kept.join("---\n")
 }
 

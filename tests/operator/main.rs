@@ -16,6 +16,7 @@ mod chaos;
 mod cli;
 mod examples;
 mod gates;
+mod gitops;
 mod interrupted;
 mod lifecycle;
 mod outage;

@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use serde_json::{Value as Json, json};
 
 use super::{
+    listed,
     owners::{Owners, Place, owns_revision},
     wanted::{Env, Wanted},
 };
@@ -90,8 +91,13 @@ pub(super) struct Plan {
 pub(super) fn judge(workload: &Workload, wanted: &[Wanted]) -> Plan {
     let template = workload.template();
     let managed = workload.object.managed_fields();
+    let is_listed = workload.kind.has_atomic_lists();
     let case = Case {
-        owners: Owners::of(workload.kind, managed),
+        owners: if is_listed {
+            listed::owners(workload, &template)
+        } else {
+            Owners::of(workload.kind, managed)
+        },
         template: &template,
     };
     let mut plan = Plan::default();
@@ -112,6 +118,10 @@ pub(super) fn judge(workload: &Workload, wanted: &[Wanted]) -> Plan {
     let before = template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
     let before = before.and_then(|annotations| annotations.get(names::BINDING_REVISION));
     plan.desired.revision = revision(wanted, &plan, before.map(String::as_str));
+    if is_listed {
+        plan.is_due = listed::patch(workload, &plan.desired).is_some();
+        return plan;
+    }
     plan.give_up = case.to_give_up(&plan.desired.env);
     plan.hand_over = case.to_hand_over(wanted, &plan.desired.env);
     let is_rolled_by_us = owns_revision(workload.kind, managed);
@@ -252,9 +262,14 @@ impl Case<'_> {
     }
 
     fn container(&self, name: &str) -> Option<(ContainerList, &Container)> {
-        [ContainerList::Main, ContainerList::Init].into_iter().find_map(|list| {
+        let named = [ContainerList::Main, ContainerList::Init].into_iter().find_map(|list| {
             let container = list.of(self.template).iter().find(|container| container.name == name)?;
             Some((list, container))
+        });
+        // Knative lets the only container go without a name.
+        named.or_else(|| match ContainerList::Main.of(self.template) {
+            [only] if only.name.is_empty() => Some((ContainerList::Main, only)),
+            _ => None,
         })
     }
 
@@ -281,7 +296,7 @@ fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a EnvVar> {
     variables(container).find(|variable| variable.name == name)
 }
 
-fn of_secret(variable: &EnvVar) -> Option<Source> {
+pub(super) fn of_secret(variable: &EnvVar) -> Option<Source> {
     let reference = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
     Some(Source {
         secret: reference.name.clone(),
@@ -294,7 +309,7 @@ fn is_bare(variable: &EnvVar) -> bool {
 }
 
 /// The variable as we write it.
-fn rendered(name: &str, source: &Source) -> EnvVar {
+pub(super) fn rendered(name: &str, source: &Source) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: None,

@@ -7,6 +7,7 @@ use k8s_openapi::api::{
 };
 use kube::{Client, ResourceExt, api::ObjectMeta};
 use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 use super::{ContainerList, Workload, WorkloadKey, WorkloadKind, Workloads};
 use crate::api::{CloudResource, CloudResourceStatus, WorkloadReference, names};
@@ -214,6 +215,13 @@ pub(in crate::operator) async fn rolled(client: &Client, workload: &Workload, se
 
 /// The same, but a running Job that has this revision of the Secret is none of an older template.
 async fn rolled_to(client: &Client, workload: &Workload, secret: &str, part: Option<&str>) -> kube::Result<Rolled> {
+    if workload.kind == WorkloadKind::Rollout
+        && let Some(template) = template_of(workload)
+        && let Some(template) = template.read(client).await?
+        && (holds(&template.template(), secret) || !is_template_seen(workload, &template))
+    {
+        return Ok(Rolled::Waiting(format!("{} {UNSEEN}", workload.key())));
+    }
     if workload.kind != WorkloadKind::CronJob {
         return Ok(rolled_by_status(workload));
     }
@@ -246,6 +254,8 @@ fn rolled_by_status(workload: &Workload) -> Rolled {
         WorkloadKind::StatefulSet => parsed::<StatefulSet>(workload).and_then(|object| stateful_set(&object)),
         WorkloadKind::DaemonSet => parsed::<DaemonSet>(workload).and_then(|object| daemon_set(&object)),
         WorkloadKind::CronJob | WorkloadKind::Job => None,
+        WorkloadKind::CloneSet | WorkloadKind::AdvancedStatefulSet | WorkloadKind::Rollout => replicas(workload),
+        WorkloadKind::KnativeService => revisions(workload),
     };
     left.map_or(Rolled::Done, |why| Rolled::Waiting(format!("{} {why}", workload.key())))
 }
@@ -256,6 +266,58 @@ fn parsed<K: DeserializeOwned>(workload: &Workload) -> Option<K> {
 }
 
 const UNSEEN: &str = "was changed just now and its rollout has not begun; it goes on by itself";
+
+/// The workload whose pod template a Rollout runs.
+fn template_of(rollout: &Workload) -> Option<WorkloadKey> {
+    let reference = rollout.object.data.pointer("/spec/workloadRef")?;
+    let reference: WorkloadReference = serde_json::from_value(reference.clone()).ok()?;
+    WorkloadKey::of(&rollout.key().namespace, &reference)
+}
+
+/// A generation in the status; Argo writes it as text.
+fn seen(workload: &Workload, field: &str) -> Option<i64> {
+    let seen = workload.object.data.get("status")?.get(field)?;
+    seen.as_i64().or_else(|| seen.as_str()?.parse().ok())
+}
+
+fn is_template_seen(rollout: &Workload, template: &Workload) -> bool {
+    seen(rollout, "workloadObservedGeneration") >= template.object.metadata.generation
+}
+
+/// Of what counts its pods as a StatefulSet does.
+fn replicas(workload: &Workload) -> Option<String> {
+    let data = &workload.object.data;
+    let count = |field: &str| data.pointer(field).and_then(Json::as_i64).unwrap_or(0);
+    let (there, updated) = (count("/status/replicas"), count("/status/updatedReplicas"));
+    if seen(workload, "observedGeneration") < workload.object.metadata.generation {
+        return Some(UNSEEN.into());
+    }
+    if updated >= there {
+        return None;
+    }
+    let why = if workload.kind == WorkloadKind::Rollout {
+        "its strategy decides when the others follow: `kubectl argo rollouts get rollout` says where it stands, `promote` \
+         goes on"
+    } else {
+        "each waits until the one before it is ready, and a partition or a pause in its updateStrategy holds them back"
+    };
+    Some(format!("has {updated} of {there} pods renewed; {why}"))
+}
+
+/// Of a Knative Service: whether older revisions still get requests.
+fn revisions(workload: &Workload) -> Option<String> {
+    let status = workload.object.data.get("status")?;
+    if seen(workload, "observedGeneration") < workload.object.metadata.generation {
+        return Some(UNSEEN.into());
+    }
+    let latest = &status["latestCreatedRevisionName"];
+    let is_old = |target: &&Json| target["percent"].as_i64().unwrap_or(0) > 0 && target["revisionName"] != *latest;
+    let old = status["traffic"].as_array().into_iter().flatten().find(is_old)?;
+    Some(format!(
+        "still sends requests to revision {}; its `traffic` decides, and the latest must be ready first",
+        old["revisionName"].as_str().unwrap_or_default()
+    ))
+}
 
 fn deployment(object: &Deployment) -> Option<String> {
     let (spec, status) = (object.spec.as_ref()?, object.status.clone().unwrap_or_default());
