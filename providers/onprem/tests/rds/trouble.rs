@@ -1,7 +1,7 @@
 //! What goes wrong at servers, in the middle of things.
 
 use mooring_provider::{
-    Access, ErrorKind, Phase, Sighting, Step,
+    Access, ErrorKind, Phase, Revoked, Sighting, Step,
     conformance::{Faults, Life, Subject, When, Wish},
     reason,
     spec::Engine,
@@ -236,7 +236,7 @@ async fn names_of_others_are_left_alone() {
             "its password was changed"
         );
         life.accounts.clear();
-        life.revoked = vec!["app_k3x9".into()];
+        life.revoked = vec![Revoked::now("app_k3x9")];
         life.until(Wish::Present).await.expect("there is none of ours to go");
         life.until(Wish::Absent).await.expect("ours goes");
         assert_eq!(one.server.query(look).await, ["app_k3x9"]);
