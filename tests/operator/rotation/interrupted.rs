@@ -43,6 +43,7 @@ fn nth(n: u32, meant: fn(&Method, &str) -> bool) -> impl Fn(&Method, &str) -> bo
 
 /// Whatever happened: one login that is shown and good, every pod rolled once to it.
 async fn ends(bound: &Bound, moment: &str, rollouts: &str) {
+    bound.another(&bound.first).await;
     let last = bound.settled().await;
     assert_ne!(last["username"], bound.first["username"], "{moment}");
     assert!(!bound.admits(&bound.first), "{moment}");
