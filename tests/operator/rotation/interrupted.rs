@@ -43,11 +43,12 @@ fn nth(n: u32, meant: fn(&Method, &str) -> bool) -> impl Fn(&Method, &str) -> bo
 
 /// Whatever happened: one login that is shown and good, every pod rolled once to it.
 async fn ends(bound: &Bound, moment: &str, rollouts: &str) {
+    bound.another(&bound.first).await;
     let last = bound.settled().await;
     assert_ne!(last["username"], bound.first["username"], "{moment}");
     assert!(!bound.admits(&bound.first), "{moment}");
     told(&bound.team, NAME, "Rotated", "True", "Rotated").await;
-    assert_eq!(rolled(&bound.team).await.1, rollouts, "{moment}: rollouts");
+    bound.rolled(rollouts).await;
     assert_eq!(bound.team.cloud.created(), 1, "{moment}");
 }
 

@@ -10,8 +10,11 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
-use kube::ResourceExt;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, Secret},
+};
+use kube::{Api, ResourceExt, api::PostParams};
 use mooring_provider::spec::Engine;
 use mooring_test_servers::{ADMIN, Server};
 use serde_json::{Value as Json, json};
@@ -111,11 +114,14 @@ async fn environment(team: &Team, server: &Server) -> String {
     let name = format!("{}-idc", team.namespace);
     let list = server.engine.as_str();
     let entry = json!({"name": "s1", "host": "127.0.0.1", "port": server.port, "caBundle": server.ca});
-    team.apply_json(json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": SYSTEM},
+    let secret = serde_json::from_value(json!({
+        "metadata": {"name": name},
         "stringData": {"s1.username": ADMIN.0, "s1.password": ADMIN.1},
-    }))
-    .await;
+    }));
+    let made = Api::<Secret>::namespaced(team.client.clone(), SYSTEM)
+        .create(&PostParams::default(), &secret.expect("a Secret"))
+        .await;
+    made.expect("an SRE may make it");
     team.apply_json(json!({
         "apiVersion": "mooring.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": name},
         "spec": {"onprem": {list: [entry]}, "credentials": {"secretRef": {"name": name}}},
