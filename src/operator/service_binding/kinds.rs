@@ -93,7 +93,8 @@ impl Kinds {
         let resource = match pinned_kind(&self.client, kind).await {
             Ok((resource, capabilities)) if capabilities.scope == Scope::Namespaced => resource,
             Ok(_) => return Ok(None),
-            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(None),
+            // Of a group that nobody serves the API server says so in plain text, without a reason.
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
             Err(kube::Error::Discovery(error)) => match error {
                 DiscoveryError::InvalidGroupVersion(_)
                 | DiscoveryError::MissingKind(_)

@@ -278,7 +278,7 @@ impl Projector {
         let api = Api::<DynamicObject>::namespaced_with(self.context.client.clone(), namespace, &resource);
         match api.list_metadata(&ListParams::default()).await {
             Ok(list) => Ok(Ok((resource, list.items))),
-            Err(kube::Error::Api(status)) if status.is_not_found() => {
+            Err(kube::Error::Api(status)) if status.code == 404 => {
                 self.kinds.forget(kind);
                 Ok(Err(unknown()))
             }

@@ -51,7 +51,12 @@ impl Projector {
         };
         self.kinds.watch(&resource);
         let api = Api::<DynamicObject>::namespaced_with(self.context.client.clone(), namespace, &resource);
-        let object = match api.get_opt(name).await {
+        let found = match api.get_opt(name).await {
+            // The kind itself may be gone by now, which the API server says in plain text, without a reason.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            found => found,
+        };
+        let object = match found {
             Ok(Some(object)) => object,
             Ok(None) => {
                 self.kinds.forget(&wanted);
