@@ -54,3 +54,5 @@ pub const OAM_COMPONENT: &str = "app.oam.dev/component";
 pub const OAM_NAME: &str = "app.oam.dev/name";
 /// Label KubeVela puts on what it makes: the Application's namespace.
 pub const OAM_NAMESPACE: &str = "app.oam.dev/namespace";
+/// Label KubeVela puts on what a trait emits: the trait's type.
+pub const OAM_TRAIT_TYPE: &str = "trait.oam.dev/type";

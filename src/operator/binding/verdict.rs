@@ -95,7 +95,18 @@ pub(super) fn said(wanted: &Wanted, verdicts: &BTreeMap<WorkloadKey, Verdict>) -
             )
         };
     }
-    if wanted.env == Env::SecretOnly {
+    let bound: Vec<_> = verdicts
+        .iter()
+        .filter_map(|(key, verdict)| shared(key, &verdict.outcome))
+        .collect();
+    if wanted.leaves_variables() && !bound.is_empty() {
+        return Said {
+            is_bound: true,
+            reason: reason::BOUND,
+            message: format!("in the environment of {}, where its maker put it", bound.join("; ")),
+        };
+    }
+    if wanted.leaves_variables() {
         return Said {
             is_bound: true,
             reason: reason::SECRET_ONLY,
@@ -120,10 +131,6 @@ pub(super) fn said(wanted: &Wanted, verdicts: &BTreeMap<WorkloadKey, Verdict>) -
     if let Some(trouble) = worst.next() {
         return trouble;
     }
-    let bound: Vec<_> = verdicts
-        .iter()
-        .filter_map(|(key, verdict)| shared(key, &verdict.outcome))
-        .collect();
     if bound.is_empty() {
         return no(reason::NO_WORKLOAD, nowhere(wanted));
     }
@@ -150,7 +157,9 @@ fn nowhere(wanted: &Wanted) -> String {
 
 fn shared(key: &WorkloadKey, outcome: &Outcome) -> Option<String> {
     match outcome {
-        Outcome::Shared(share) => Some(format!("{key}, {}", containers(&share.containers))),
+        Outcome::Shared(share) if !share.containers.is_empty() => {
+            Some(format!("{key}, {}", containers(&share.containers)))
+        }
         _ => None,
     }
 }
