@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     judge::{Holder, Share, Taken},
-    wanted::{Env, Wanted},
+    wanted::Wanted,
 };
 use crate::operator::workload::WorkloadKey;
 
