@@ -14,6 +14,7 @@ replace (
 
 require (
 	cuelang.org/go v0.9.2
+	github.com/kubevela/pkg v1.9.3-0.20250625225831-a2894a62a307
 	github.com/kubevela/workflow v0.6.3-0.20250717221743-56b80cee4121
 	github.com/oam-dev/kubevela v1.10.9
 )
@@ -133,7 +134,6 @@ require (
 	github.com/kballard/go-shellquote v0.0.0-20180428030007-95032a82bc51 // indirect
 	github.com/kevinburke/ssh_config v1.2.0 // indirect
 	github.com/klauspost/compress v1.17.10 // indirect
-	github.com/kubevela/pkg v1.9.3-0.20250625225831-a2894a62a307 // indirect
 	github.com/kylelemons/godebug v1.1.0 // indirect
 	github.com/lann/builder v0.0.0-20180802200727-47ae307949d0 // indirect
 	github.com/lann/ps v0.0.0-20150810152359-62de8c46ede0 // indirect

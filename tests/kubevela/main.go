@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"cuelang.org/go/cue/cuecontext"
+	"github.com/kubevela/pkg/cue/cuex"
 	"github.com/kubevela/workflow/pkg/cue/model"
 	"github.com/oam-dev/kubevela/apis/types"
 	"github.com/oam-dev/kubevela/cmd/core/app"
@@ -76,6 +77,8 @@ type Rendered struct {
 
 // render reads cases, as a JSON list, and answers each with what KubeVela makes of it.
 func render() error {
+	// They are looked up in a cluster.
+	cuex.EnableExternalPackageForDefaultCompiler = false
 	var cases []Case
 	if err := json.NewDecoder(os.Stdin).Decode(&cases); err != nil {
 		return err
