@@ -1,11 +1,4 @@
-//! KubeVela's own code on our traits: what it makes of a TraitDefinition, and its controller beside our operator on a
-//! real API server.
+//! KubeVela's own code on our traits: what it makes of a TraitDefinition.
 
-#[path = "../support/mod.rs"]
-mod support;
-
-mod arrival;
 mod definitions;
-mod stories;
-mod trouble;
 mod vela;
