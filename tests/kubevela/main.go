@@ -1,5 +1,4 @@
-// One binary with what the tests need of KubeVela: its controller, and its own rendering and documentation of a
-// TraitDefinition without a cluster.
+// What the tests need of KubeVela: its own rendering and documentation of a TraitDefinition, without a cluster.
 package main
 
 import (
@@ -13,7 +12,6 @@ import (
 	"github.com/kubevela/pkg/cue/cuex"
 	"github.com/kubevela/workflow/pkg/cue/model"
 	"github.com/oam-dev/kubevela/apis/types"
-	"github.com/oam-dev/kubevela/cmd/core/app"
 	"github.com/oam-dev/kubevela/pkg/cue/definition"
 	"github.com/oam-dev/kubevela/pkg/cue/definition/health"
 	"github.com/oam-dev/kubevela/pkg/cue/process"
@@ -29,18 +27,9 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("usage: core FLAGS... | render < CASES | show NAME < TEMPLATE")
+		return fmt.Errorf("usage: render < CASES | show NAME < TEMPLATE")
 	}
 	switch args[0] {
-	case "core":
-		// It ends with whoever started it.
-		go func() {
-			_, _ = io.Copy(io.Discard, os.Stdin)
-			os.Exit(0)
-		}()
-		command := app.NewCoreCommand()
-		command.SetArgs(args[1:])
-		return command.Execute()
 	case "render":
 		return render()
 	case "show":
