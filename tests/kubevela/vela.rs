@@ -7,13 +7,21 @@ use std::{
     sync::OnceLock,
 };
 
-use mooring_test_servers::process::script;
 use serde_json::Value as Json;
 
 /// The program, built once.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| script("kubevela/build"))
+    PROGRAM.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubevela/build");
+        let output = Command::new(script).stderr(Stdio::inherit()).output();
+        let output = output.expect("tests/kubevela/build runs");
+        assert!(
+            output.status.success(),
+            "tests/kubevela/build failed; it says why above"
+        );
+        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+    })
 }
 
 /// What KubeVela, without a cluster, makes of traits; each case as `tests/kubevela/main.go` has it.
