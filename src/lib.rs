@@ -22,6 +22,7 @@
 //!   of one resource, batches, budget, backoff.
 //! - [`ledger`]: what was intended and what exists, in SQL.
 //! - [`operator`]: the front for Kubernetes. [`local`]: the front without a cluster. [`cli`]: arguments and printing.
+//! - [`kubevela`]: our traits as TraitDefinitions, for clusters where KubeVela carries out Applications.
 //!
 //! Dependencies point one way: `providers/api` ← `providers/*` ← `engine` ← `operator`, `local` ← `cli` ← `main`.
 //!
@@ -86,6 +87,7 @@
 pub mod api;
 pub mod cli;
 pub mod engine;
+pub mod kubevela;
 pub mod ledger;
 pub mod local;
 pub mod operator;

@@ -72,3 +72,5 @@ pub const SERVICE_BINDINGS: &str = "mooring.dev/service-bindings";
 pub const PROJECTED_INTO: &str = "mooring.dev/projected-into";
 /// Field manager of the ServiceBinding controller, on every workload.
 pub const MANAGER_PROJECTION: &str = "mooring-projection";
+/// Label KubeVela puts on what a trait emits: the trait's type.
+pub const OAM_TRAIT_TYPE: &str = "trait.oam.dev/type";

@@ -120,6 +120,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
     },
+    /// Print the TraitDefinitions for a cluster with KubeVela.
+    Kubevela {
+        /// Write them, and what belongs to them, into this directory instead.
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
     /// Print the completions of a shell.
     Completion {
         /// The shell.

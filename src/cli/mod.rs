@@ -25,7 +25,10 @@ use self::{
     plugin::Program,
     progress::Teller,
 };
-use crate::local::{self, Front, State, application_name, chain, documents::Documents};
+use crate::{
+    api::Declares,
+    local::{self, Front, State, application_name, chain, documents::Documents},
+};
 
 /// Exit code of what was asked and could not be done.
 const FAILED: u8 = 1;
@@ -232,6 +235,14 @@ async fn command(program: Program, command: Command) -> Result<bool, Error> {
             let ours = files.iter().filter(|(name, _)| name.starts_with("mooring.dev_"));
             let text = ours.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("---\n");
             say(text.trim_end())
+        }
+        Command::Kubevela { write: Some(directory) } => {
+            crate::kubevela::write(&directory)?;
+            say(&format!("written to {}", directory.display()))
+        }
+        Command::Kubevela { write: None } => {
+            let definitions = Declares::ALL.map(crate::kubevela::definition);
+            say(definitions.join("---\n").trim_end())
         }
         Command::Completion { shell } => {
             let mut text = Vec::new();

@@ -19,6 +19,11 @@
 //! first bound. So a first binding is the one rollout that the variables make, a Deployment that was born with them
 //! has none, and a change of the Secret's data has one. A CronJob's next Job has it without any.
 //!
+//! **Who asks for the Secret alone** (`inject: false`) and shows it in a manifest of his own, as KubeVela does with what
+//! our traits patch there, keeps his variables to himself: they are neither mended nor taken out. His pods are rolled
+//! when the Secret changes, and he is on record as a consumer. Where KubeVela takes an application over from us, what is
+//! ours is given up as it stands: it writes the same, and what it does not have to change it does not come to own.
+//!
 //! **What somebody else put in place of ours.** An apply that leaves a variable out takes it away whole, the value that
 //! somebody wrote into it as well. So such a variable is given up first, again by a write of `managedFields`.
 //!
@@ -121,7 +126,7 @@ pub(super) fn spawn(context: &Arc<Context>, tasks: &TaskTracker, shutdown: &Canc
 /// What is said of a CloudResource that is bound by its Secret alone; `None` of any other.
 pub(super) fn secret_only(resource: &CloudResource) -> Option<String> {
     let wanted = Wanted::of(resource, None);
-    let is_it = wanted.bound && !wanted.is_going && wanted.env == Env::SecretOnly && wanted.consumers.is_empty();
+    let is_it = wanted.bound && !wanted.is_going && wanted.leaves_variables() && wanted.consumers.is_empty();
     is_it.then(|| verdict::said(&wanted, &BTreeMap::new()).message)
 }
 

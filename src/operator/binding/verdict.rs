@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     judge::{Holder, Share, Taken},
-    wanted::{Env, Wanted},
+    wanted::Wanted,
 };
 use crate::operator::workload::WorkloadKey;
 
@@ -102,7 +102,18 @@ pub(super) fn said(wanted: &Wanted, verdicts: &BTreeMap<WorkloadKey, Verdict>) -
             )
         };
     }
-    if wanted.env == Env::SecretOnly {
+    let bound: Vec<_> = verdicts
+        .iter()
+        .filter_map(|(key, verdict)| shared(key, &verdict.outcome))
+        .collect();
+    if wanted.leaves_variables() && !bound.is_empty() {
+        return Said {
+            is_bound: true,
+            reason: reason::BOUND,
+            message: format!("in the environment of {}, where its maker put it", bound.join("; ")),
+        };
+    }
+    if wanted.leaves_variables() {
         return Said {
             is_bound: true,
             reason: reason::SECRET_ONLY,
@@ -127,10 +138,6 @@ pub(super) fn said(wanted: &Wanted, verdicts: &BTreeMap<WorkloadKey, Verdict>) -
     if let Some(trouble) = worst.next() {
         return trouble;
     }
-    let bound: Vec<_> = verdicts
-        .iter()
-        .filter_map(|(key, verdict)| shared(key, &verdict.outcome))
-        .collect();
     if bound.is_empty() {
         return no(reason::NO_WORKLOAD, nowhere(wanted));
     }
@@ -157,7 +164,9 @@ fn nowhere(wanted: &Wanted) -> String {
 
 fn shared(key: &WorkloadKey, outcome: &Outcome) -> Option<String> {
     match outcome {
-        Outcome::Shared(share) => Some(format!("{key}, {}", containers(&share.containers))),
+        Outcome::Shared(share) if !share.containers.is_empty() => {
+            Some(format!("{key}, {}", containers(&share.containers)))
+        }
         _ => None,
     }
 }
