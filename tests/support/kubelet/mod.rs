@@ -30,6 +30,10 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 const NODE: &str = "stand-in-kubelet";
 const EVERY: Duration = Duration::from_millis(300);
+/// How long a pod takes to start, as pulling an image and starting a container do. The suite counts on it: in `Only bind
+/// workloads with the correct label` it asks the workload that is bound, before its new pod is ready, for the files that
+/// the other one must not have.
+const STARTING: i64 = 10;
 
 /// The environment each pod was started with, by its uid.
 type Started = Arc<Mutex<HashMap<String, BTreeMap<String, String>>>>;
@@ -102,7 +106,7 @@ async fn one(client: &Client, started: &Started, pod: &Pod) -> kube::Result<()> 
             .delete(&name, &DeleteParams::default().grace_period(0))
             .await
             .map(drop),
-        Some(NODE) if !is_running(pod) && pod::can_start(client, pod).await.is_ok() => {
+        Some(NODE) if !is_running(pod) && has_had_time(pod) && pod::can_start(client, pod).await.is_ok() => {
             let Ok(env) = pod::env(client, pod).await else {
                 return Ok(());
             };
@@ -129,6 +133,11 @@ async fn one(client: &Client, started: &Started, pod: &Pod) -> kube::Result<()> 
         }
         Some(_) => Ok(()),
     }
+}
+
+fn has_had_time(pod: &Pod) -> bool {
+    let since = pod.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    Timestamp::now().duration_since(since).as_secs() >= STARTING
 }
 
 fn is_running(pod: &Pod) -> bool {
