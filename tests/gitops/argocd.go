@@ -53,7 +53,15 @@ func healthByArgoCD(config []byte, object *unstructured.Unstructured) (*health.H
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	state.SetContext(ctx)
-	state.SetGlobal("obj", luajson.DecodeValue(state, object.Object))
+	text, err := json.Marshal(object.Object)
+	if err != nil {
+		return nil, err
+	}
+	value, err := luajson.Decode(state, text)
+	if err != nil {
+		return nil, err
+	}
+	state.SetGlobal("obj", value)
 	if err := state.DoString(script); err != nil {
 		return nil, err
 	}

@@ -127,9 +127,9 @@ fn by_hand(image: &str) -> [Json; 2] {
             },
         }),
         json!({
-            "apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource", "metadata": {"name": "hand-db"},
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource", "metadata": {"name": "hand-hand-db"},
             "spec": {
-                "application": "by-hand", "component": "hand", "name": "db",
+                "application": "hand", "component": "hand", "name": "db",
                 "rds": {"engine": "mysql", "as": "DB"},
                 "workload": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "hand"},
             },
@@ -227,7 +227,7 @@ async fn neither_argo_cd_nor_flux_sees_drift_or_prunes_or_loses_a_binding() {
         let before = git("shop:1.0");
         assert_eq!(tool.sync(&team, &before).len(), 3, "{tool:?}: all of it is new");
         bound(&team, "shop-web-rds").await;
-        bound(&team, "hand-db").await;
+        bound(&team, "hand-hand-db").await;
         let hand = has_env(&team, "hand").await;
         has_env(&team, "web").await;
         let made = children(&team).await;
@@ -260,12 +260,16 @@ async fn neither_argo_cd_nor_flux_sees_drift_or_prunes_or_loses_a_binding() {
             [""; 0],
             "{tool:?}: and that is no drift either"
         );
-        bound(&team, "hand-db").await;
+        bound(&team, "hand-hand-db").await;
 
         // No longer in git: it is pruned, and what was made for it is torn down, not what is still declared.
         assert_eq!(tool.sync(&team, &[application("shop:2.0")]).len(), 2, "{tool:?}");
         eventually("what was pruned is gone", async || {
-            let there = team.api::<CloudResource>().get_opt("hand-db").await.expect("an answer");
+            let there = team
+                .api::<CloudResource>()
+                .get_opt("hand-hand-db")
+                .await
+                .expect("an answer");
             there.is_none().then_some(())
         })
         .await;
@@ -288,10 +292,14 @@ async fn a_fight_about_an_atomic_list_ends() {
     resource["spec"]["workload"] = json!({"apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet", "name": "hand"});
     let git = [clone_set, resource];
     Tool::Argo("apply").sync(&team, &git);
-    bound(&team, "hand-db").await;
+    bound(&team, "hand-hand-db").await;
     eventually("it is said that somebody undoes it", async || {
         Tool::Argo("apply").sync(&team, &git);
-        let resource = team.api::<CloudResource>().get("hand-db").await.expect("it is there");
+        let resource = team
+            .api::<CloudResource>()
+            .get("hand-hand-db")
+            .await
+            .expect("it is there");
         let conditions = resource.status.unwrap_or_default().conditions;
         conditions
             .iter()
@@ -384,12 +392,12 @@ async fn health_checks_understand_what_the_operator_writes() {
     taken["spec"]["template"]["spec"]["containers"][1]["env"] = json!([{"name": "DB_HOST", "value": "theirs"}]);
     team.apply_json(taken).await;
     team.apply_json(resource.clone()).await;
-    let taken = until(&resources, "hand-db", "Bound", "EnvTaken").await;
+    let taken = until(&resources, "hand-hand-db", "Bound", "EnvTaken").await;
     let taken = if taken["status"]["conditions"].to_string().contains("\"Ready\"") {
         taken
     } else {
         eventually("it is ready", async || {
-            let object = read(&resources, "hand-db").await;
+            let object = read(&resources, "hand-hand-db").await;
             let conditions = object["status"]["conditions"].as_array()?;
             conditions
                 .iter()
@@ -402,21 +410,21 @@ async fn health_checks_understand_what_the_operator_writes() {
 
     // No workload: it may come later.
     let mut alone = resource.clone();
-    alone["metadata"]["name"] = json!("alone");
-    alone["spec"]["name"] = json!("alone");
+    alone["metadata"]["name"] = json!("hand-hand-alone");
+    alone["spec"]["name"] = json!("hand-hand-alone");
     alone["spec"]["workload"]["name"] = json!("comes-later");
     team.apply_json(alone).await;
-    until(&resources, "alone", "Bound", "NoWorkload").await;
-    let alone = until(&resources, "alone", "Ready", "Ready").await;
+    until(&resources, "hand-hand-alone", "Bound", "NoWorkload").await;
+    let alone = until(&resources, "hand-hand-alone", "Ready", "Ready").await;
     assert_health("without a workload", &alone, "Healthy", "Current");
 
     // Bad input, an Environment that names nobody, and their Application.
     let mut lost = resource.clone();
-    lost["metadata"]["name"] = json!("lost");
+    lost["metadata"]["name"] = json!("hand-hand-lost");
     lost["spec"]["name"] = json!("lost");
     lost["spec"]["environment"] = json!("is-not-there");
     team.apply_json(lost).await;
-    let lost = until(&resources, "lost", "Ready", "EnvironmentNotFound").await;
+    let lost = until(&resources, "hand-hand-lost", "Ready", "EnvironmentNotFound").await;
     assert_health("without an Environment", &lost, "Degraded", "Failed");
     let nobody = format!("{}-nobody", team.namespace);
     team.apply_json(json!({
@@ -452,10 +460,10 @@ async fn what_is_in_git_needs_no_secret() {
     let team = ready_for_applications("nosecret").await;
     let git = [vec![application("shop:1.0")], by_hand("shop:1.0").to_vec()].concat();
     Tool::Flux.sync(&team, &git);
-    bound(&team, "hand-db").await;
+    bound(&team, "hand-hand-db").await;
     let text = git.iter().map(ToString::to_string).collect::<String>();
     assert!(!text.contains("\"kind\":\"Secret\""));
-    let secret = team.api::<Secret>().get("hand-db").await.expect("its Secret");
+    let secret = team.api::<Secret>().get("hand-hand-db").await.expect("its Secret");
     let password = secret
         .data
         .and_then(|data| data.get("password").cloned())

@@ -289,7 +289,8 @@ fn replicas(workload: &Workload) -> Option<String> {
     let data = &workload.object.data;
     let count = |field: &str| data.pointer(field).and_then(Json::as_i64).unwrap_or(0);
     let (there, updated) = (count("/status/replicas"), count("/status/updatedReplicas"));
-    if seen(workload, "observedGeneration") < workload.object.metadata.generation {
+    // One that no controller has looked at yet has no pods.
+    if seen(workload, "observedGeneration")? < workload.object.metadata.generation.unwrap_or(0) {
         return Some(UNSEEN.into());
     }
     if updated >= there {

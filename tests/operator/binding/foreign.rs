@@ -107,7 +107,7 @@ impl Scene {
         eventually(&format!("a {} can be made", kind.as_str()), async || {
             match api.create(&PostParams::default(), &object).await {
                 Ok(_) => Some(()),
-                Err(kube::Error::Api(status)) if status.is_not_found() => None,
+                Err(kube::Error::Api(status)) if status.code == 404 => None,
                 Err(error) => panic!("{error}"),
             }
         })
