@@ -88,9 +88,18 @@ impl Bound {
 
     /// Waits until the pods are of the template that was rolled out as so many.
     async fn rolled(&self, rollouts: &str) {
-        eventually(&format!("the pods are rolled, {rollouts} in all"), async || {
-            (rolled(&self.team).await.1 == rollouts).then_some(())
-        })
+        let namespace = &self.team.namespace;
+        eventually(
+            &format!("{namespace}: the pods are rolled, {rollouts} in all"),
+            async || {
+                let (_, so_far) = rolled(&self.team).await;
+                assert!(
+                    so_far.parse::<u32>().ok() <= rollouts.parse().ok(),
+                    "{namespace}: rolled {so_far} times, and not {rollouts}"
+                );
+                (so_far == rollouts).then_some(())
+            },
+        )
         .await;
     }
 

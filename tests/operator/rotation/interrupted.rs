@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::{Bound, NAME};
 use crate::{
-    interrupted::{rolled, to_workload},
+    interrupted::to_workload,
     resource_support::*,
     support::{
         cluster::{Cluster, Team, eventually},
@@ -127,7 +127,7 @@ async fn a_memory_that_is_lost_in_the_middle_of_a_rotation_loses_nobody() {
         bound.rotate("monday").await;
         let second = bound.another(&bound.first).await;
         bound.sessions("shop_g2", 1);
-        rolled(&bound.team).await;
+        bound.rolled("3").await;
         operator.kill();
         match name {
             "status" => {
