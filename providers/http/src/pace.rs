@@ -28,7 +28,7 @@ const NO_GAP: Duration = Duration::from_millis(5);
 const ACCOUNT: usize = 3;
 
 /// The paces of an account's APIs. One that was never refused has none. A refusal doubles the time between two calls
-/// of that API, and each answer takes an eighth off; what the provider said of when to come back is kept to.
+/// of that API, and each answer takes a twelfth off; what the provider said of when to come back is kept to.
 #[derive(Debug, Default)]
 pub struct Paces(Mutex<State>);
 
@@ -132,7 +132,7 @@ impl Paces {
         let mut state = self.lock();
         state.refused.clear();
         if let Some(pace) = state.apis.get_mut(&api) {
-            pace.gap = pace.gap.mul_f64(0.875);
+            pace.gap = pace.gap.mul_f64(11.0 / 12.0);
             if pace.gap < NO_GAP {
                 pace.gap = Duration::ZERO;
             }

@@ -84,7 +84,8 @@ fn owners_of(variable: &EnvVar, is_ours: bool, writer: Option<&String>) -> Vec<O
     ];
     let fields = shown
         .into_iter()
-        .filter_map(|(field, is_there)| is_there.then(|| field.to_owned()));
+        .filter(|(_, is_there)| *is_there)
+        .map(|(field, _)| field.to_owned());
     let them = writer.map(|writer| Owner {
         manager: writer.clone(),
         is_us: false,

@@ -438,7 +438,7 @@ where
     PartialObjectMeta<K>: serde::de::DeserializeOwned,
 {
     let (group, store) = (kind.resource().group, watched.clone());
-    let mut seen: BTreeMap<(String, String), (Option<String>, Option<i64>, Touched)> = BTreeMap::new();
+    let mut seen = BTreeMap::new();
     watched.touched().filter_map(move |object| {
         let touched = Touched::of(&group, kind.as_str(), object.as_ref());
         let key = (touched.namespace.clone(), touched.name.clone());
