@@ -12,7 +12,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use sqlx::{
-    Acquire, Connection, PgConnection, SqlSafeStr,
+    Acquire, Connection, PgConnection, SqlSafeStr, SqliteConnection,
     migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -59,6 +59,22 @@ pub(super) async fn sqlite(url: &str, path: &str) -> Result<Sql> {
         // NORMAL would lose the last intents with the power, and with them the knowledge that a create was sent.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY);
+    let unopened = |source| failed("cannot open the SQLite file", named(path, source));
+    let migrator = migrator(SQLITE);
+    // Nothing but SQLite's own lock keeps two processes from migrating a new file at once: the one that comes second
+    // fails on what is there already, and finds it done when it looks again.
+    for again in (0..=SQLITE.len()).rev() {
+        // Each time on a connection of its own, for the reason that `usable` has.
+        let mut connection = SqliteConnection::connect_with(&options).await.map_err(unopened)?;
+        match run(&migrator, &mut connection).await {
+            Ok(()) => {
+                connection.close().await.map_err(unopened)?;
+                break;
+            }
+            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if again > 0 => {}
+            Err(error) => return Err(unmigrated(error)),
+        }
+    }
     let pool = SqlitePoolOptions::new()
         // SQLite has one writer; within the process the pool queues fairly, where SQLite itself would poll.
         .max_connections(1)
@@ -66,24 +82,20 @@ pub(super) async fn sqlite(url: &str, path: &str) -> Result<Sql> {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(usable(connection)))
         .connect_with(options)
         .await
-        .map_err(|source| failed("cannot open the SQLite file", named(path, source)))?;
-    let migrator = migrator(SQLITE);
-    // Nothing but SQLite's own lock keeps two processes from migrating a new file at once: the one that comes second
-    // fails on what is there already, and finds it done when it looks again.
-    let mut outcome = run(&migrator, &pool).await;
-    for _ in 0..SQLITE.len() {
-        if !matches!(
-            outcome,
-            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
-        ) {
-            break;
-        }
-        outcome = run(&migrator, &pool).await;
-    }
-    outcome.map_err(unmigrated)?;
+        .map_err(unopened)?;
     Ok(Sql::Sqlite(pool))
+}
+
+/// Whether nothing is left open on a connection that comes back. Where a commit fails, on a full disk for one, SQLite
+/// itself may have rolled back; sqlx cannot do so again and takes the connection to be inside a transaction still. From
+/// there a second failure opens one that is never committed, and all that is written after it succeeds and is lost.
+async fn usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A rollback that was begun when the transaction was dropped has ended when this is answered.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Boxed: the compiler cannot see through sqlx's generic future that what waits for it may move between threads.

@@ -434,4 +434,27 @@ mod tests {
             Permission::Granted
         );
     }
+    /// SQLite may roll back by itself when a commit fails, which sqlx is not told of.
+    #[tokio::test]
+    async fn what_follows_a_commit_that_failed_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        let ledger = sqlite("", path.to_str().unwrap()).await.unwrap();
+        let Sql::Sqlite(pool) = &ledger else {
+            panic!("{ledger:?}")
+        };
+        // As SQLite does it, and then another failure on what the pool gives out next.
+        let mut transaction = pool.begin().await.unwrap();
+        transaction.execute("ROLLBACK").await.unwrap();
+        drop(transaction);
+        drop(pool.begin().await.unwrap());
+        let identity = Identity::new("1");
+        ledger.tell(&identity, "account", Some("hash")).await.unwrap();
+        let other = sqlite("", path.to_str().unwrap()).await.unwrap();
+        assert_eq!(
+            other.told(&identity).await.unwrap(),
+            ledger.told(&identity).await.unwrap(),
+            "what was answered is in the file"
+        );
+    }
 }
