@@ -19,6 +19,7 @@ mod orphans;
 mod provider;
 mod resource;
 mod retained;
+mod service_binding;
 mod setup;
 pub mod watched;
 pub mod workload;
@@ -37,7 +38,7 @@ use crate::{
     ledger,
 };
 
-pub use context::{Applications, Context, Options, Stores};
+pub use context::{Applications, Context, Options, ServiceBindings, Stores};
 pub use control::Failure;
 pub use metrics::Metrics;
 pub use watched::Watched;
@@ -172,6 +173,9 @@ async fn lead(
     let whose = setup::decide(&client, options.applications, &mut held)
         .await
         .map_err(cluster("find out whose Applications are"))?;
+    let bindings = setup::decide_service_bindings(&client, options.service_bindings, &mut held)
+        .await
+        .map_err(cluster("find out whose ServiceBindings are"))?;
     // Opened by the leader alone: a file has one writer.
     let ledger = ledger::open(&options.ledger).await?;
     let engine = Engine::new(
@@ -195,7 +199,7 @@ async fn lead(
     health.leads(&context);
     let ending = shutdown.child_token();
     let tasks = TaskTracker::new();
-    spawn(&context, whose, &tasks, &ending);
+    spawn(&context, whose, bindings, &tasks, &ending);
     tasks.close();
     let kept = held.keep(ending.clone()).await;
     // It is kept while the last reconciles end, for as long as it stands.
@@ -262,7 +266,7 @@ impl Stores {
 }
 
 /// Starts the controllers, once what is there is known: to a store that is still filling, everything looks deleted.
-fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &CancellationToken) {
+fn spawn(context: &Arc<Context>, whose: Whose, bindings: Whose, tasks: &TaskTracker, shutdown: &CancellationToken) {
     let (context, shutdown, spawner) = (Arc::clone(context), shutdown.clone(), tasks.clone());
     tasks.spawn(async move {
         if shutdown.run_until_cancelled(context.stores.ready()).await.is_none() {
@@ -280,6 +284,10 @@ fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &C
             ));
         }
         binding::spawn(&context, &spawner, &shutdown);
+        if bindings != Whose::Nobodys {
+            let ours = bindings == Whose::Ours;
+            spawner.spawn(service_binding::run(Arc::clone(&context), ours, shutdown.clone()));
+        }
         spawner.spawn(provider::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(environment::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));

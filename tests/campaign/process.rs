@@ -80,6 +80,7 @@ async fn one(start: &Start, engine: &Engine, connection: &mooring::engine::Conne
             environment: "test".into(),
             existing: None,
             want,
+            retiring: Vec::new(),
             may_adopt: false,
         };
         let status = Status {

@@ -1,6 +1,7 @@
 //! The engine's own rules, one story each, on the mock cloud and the ledger in memory.
 
 mod absence;
+mod alibaba;
 mod kinds;
 mod memory;
 mod shared;

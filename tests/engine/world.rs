@@ -76,6 +76,7 @@ pub(crate) fn job(name: &str, kind: Kind, want: Want) -> Job {
         environment: "test".into(),
         existing: None,
         want,
+        retiring: Vec::new(),
         may_adopt: false,
     }
 }

@@ -91,6 +91,70 @@ fn what_the_simulator_prints_makes_applications_run_there() {
     assert_eq!(left, json!([]));
 }
 
+/// A subscription is no longer let into, is on record with its date, and keeps its network; both come back.
+#[test]
+fn a_subscription_is_retained_until_its_date() {
+    let (workplace, simulator) = (Workplace::new(), Simulator::start());
+    let log = "log: {machineGroup: simulated}";
+    assert!(simulator.printed.contains(log));
+    let bought = simulator
+        .printed
+        .replace(log, "rds: {subscription: {period: Month, count: 1}}");
+    let cloud = workplace.write("aliyun.yaml", &bought);
+    let shop = workplace.write("shop.yaml", APPLICATION);
+    let up = || {
+        workplace
+            .run(&["up", "-f", &shop, "-f", &cloud, "--timeout", "90s"])
+            .ok()
+    };
+    up();
+    let down = workplace
+        .run(&["down", "-f", &shop, "-f", &cloud, "--timeout", "90s"])
+        .ok();
+    assert!(
+        down.stdout.contains("retained") && down.stdout.contains("paid until 20"),
+        "{}",
+        down.stdout
+    );
+    let left = workplace.json(&["inventory", "-f", &cloud, "-o", "json"]);
+    let states: Vec<_> = left
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|entry| &entry["state"])
+        .collect();
+    assert_eq!(states, ["retained", "retained"], "{left}");
+    up();
+    let left = workplace.json(&["inventory", "-f", &cloud, "-o", "json"]);
+    let states: Vec<_> = left
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|entry| &entry["state"])
+        .collect();
+    assert_eq!(states, ["owned", "owned"], "{left}");
+}
+
+/// A log's absence may be late; but whoever was at work before left word that no call of his is under way.
+#[test]
+fn what_an_orderly_process_made_is_gone_at_once() {
+    let (workplace, simulator) = (Workplace::new(), Simulator::start());
+    let cloud = workplace.write("aliyun.yaml", &simulator.printed);
+    let shop = workplace.write(
+        "shop.yaml",
+        &APPLICATION.replace("rds, properties: {engine: mysql, as: DB}", "log"),
+    );
+    workplace
+        .run(&["up", "-f", &shop, "-f", &cloud, "--timeout", "90s"])
+        .ok();
+    let begun = std::time::Instant::now();
+    workplace
+        .run(&["down", "-f", &shop, "-f", &cloud, "--timeout", "3m"])
+        .ok();
+    // A log is missed for 90 s before it is believed to be gone by somebody who does not know.
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn keys_are_found_as_the_official_tools_find_them() {
     let (workplace, simulator) = (Workplace::new(), Simulator::start());

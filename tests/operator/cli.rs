@@ -160,3 +160,54 @@ async fn nothing_is_uninstalled_while_something_lives() {
     assert!(refusal.contains("still there"), "{refusal}");
     get(&team, "shop-web-logs").await;
 }
+
+/// What kubectl finds as `kubectl-mooring` in the PATH it runs for `kubectl mooring`, and asks for completions.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_a_plugin_of_kubectl() {
+    let bin = tempfile::tempdir().expect("a directory");
+    for name in ["kubectl-mooring", "kubectl_complete-mooring"] {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mooring"), bin.path().join(name)).expect("a link");
+    }
+    let kubectl = |arguments: &[&str]| {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let output = Command::new(root.join("tests/controlplane/kubectl"))
+            .args(arguments)
+            .env("PATH", format!("{}:{path}", bin.path().display()))
+            .env("KUBECONFIG", &Cluster::shared().kubeconfig)
+            .output()
+            .expect("kubectl runs");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &stderr,
+        )
+    };
+    let (listed, said) = kubectl(&["plugin", "list"]);
+    assert!(listed && said.contains("kubectl-mooring"), "{said}");
+    let (_, help) = kubectl(&["mooring", "plan", "--help"]);
+    assert!(help.contains("Usage: kubectl mooring plan"), "{help}");
+    let (is_good, refused) = kubectl(&["mooring", "plan"]);
+    assert!(!is_good && refused.contains("Usage: kubectl mooring plan"), "{refused}");
+    // Of kubectl's own cluster, without being told.
+    let team = Team::new(Cluster::shared(), "plugin").await;
+    team.apply_json(json!({
+        "apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource", "metadata": {"name": "plugin-web-log"},
+        "spec": {"application": "plugin", "component": "web", "name": "log", "log": {}},
+    }))
+    .await;
+    let (is_good, said) = kubectl(&["mooring", "ls"]);
+    assert!(is_good && said.contains(&team.namespace), "{said}");
+    let (_, completed) = kubectl(&["__complete", "mooring", "inv"]);
+    assert!(
+        completed.starts_with("inventory\tShow what stands at the providers"),
+        "{completed}"
+    );
+    let (_, completed) = kubectl(&["__complete", "mooring", "plan", "--env"]);
+    assert!(
+        completed.starts_with("--environment\t") && completed.contains(":4"),
+        "{completed}"
+    );
+    let (_, script) = kubectl(&["mooring", "completion", "bash"]);
+    assert!(script.contains(" kubectl-mooring\n"), "{script}");
+}

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use mooring_provider::{Capability, Error, ErrorKind, Receipt, Result};
-use mooring_provider_http::{Answer, Cached, Client, Method, Redactor, Request, StatusCode, retry};
+use mooring_provider_http::{Answer, Cached, Client, Method, Redactor, Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -147,7 +147,8 @@ impl Session {
             Some(secret) => &Redactor::new([secret]),
             None => &self.keystone.redactor,
         };
-        retry(idempotent, |_| self.attempt(&call, redactor)).await
+        let attempt = |_| self.attempt(&call, redactor);
+        self.keystone.client.retry(idempotent, attempt).await
     }
 
     async fn attempt(&self, call: &Call, redactor: &Redactor) -> Result<Option<Answer>> {

@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use serde_json::{Value as Json, json};
 
 use super::{
+    listed,
     owners::{Owners, Place, owns_revision},
     wanted::{Env, Wanted},
 };
@@ -90,8 +91,13 @@ pub(super) struct Plan {
 pub(super) fn judge(workload: &Workload, wanted: &[Wanted]) -> Plan {
     let template = workload.template();
     let managed = workload.object.managed_fields();
+    let is_listed = workload.kind.has_atomic_lists();
     let case = Case {
-        owners: Owners::of(workload.kind, managed),
+        owners: if is_listed {
+            listed::owners(workload, &template)
+        } else {
+            Owners::of(workload.kind, managed)
+        },
         template: &template,
     };
     let mut plan = Plan::default();
@@ -112,7 +118,11 @@ pub(super) fn judge(workload: &Workload, wanted: &[Wanted]) -> Plan {
     let before = template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
     let before = before.and_then(|annotations| annotations.get(names::BINDING_REVISION));
     plan.desired.revision = revision(wanted, &plan, before.map(String::as_str));
-    plan.give_up = case.to_give_up(&plan.desired.env);
+    if is_listed {
+        plan.is_due = listed::patch(workload, &plan.desired).is_some();
+        return plan;
+    }
+    plan.give_up = case.to_give_up(wanted, &plan.desired.env);
     plan.hand_over = case.to_hand_over(wanted, &plan.desired.env);
     let is_rolled_by_us = owns_revision(workload.kind, managed);
     let is_revised = match &plan.desired.revision {
@@ -132,6 +142,10 @@ impl Case<'_> {
     /// What `wanted` gets; it is added to `env`.
     fn share(&self, wanted: &Wanted, env: &mut BTreeMap<Place, Source>) -> Share {
         let mut share = Share::default();
+        if wanted.leaves_variables() {
+            share.containers = self.showing(&wanted.secret);
+            return share;
+        }
         for name in wanted.containers() {
             let Some((list, container)) = self.container(name) else {
                 share.missing.push(name.to_owned());
@@ -163,19 +177,31 @@ impl Case<'_> {
         share
     }
 
+    /// The containers in which somebody has put that Secret: KubeVela's trait, or a person in a manifest. The variables
+    /// are theirs; their pods are rolled when it changes all the same.
+    fn showing(&self, secret: &str) -> BTreeSet<String> {
+        let mut showing = BTreeSet::new();
+        for list in ContainerList::ALL {
+            for container in list.of(self.template) {
+                let theirs = |variable: &&EnvVar| !self.owners.is_ours(&place(list, container, &variable.name));
+                let mut sources = variables(container).filter(theirs).filter_map(of_secret);
+                if sources.any(|source| source.secret == secret) {
+                    showing.insert(container.name.clone());
+                }
+            }
+        }
+        showing
+    }
+
     /// The variables that are asked for in a container; of one that cannot tell, those it has.
     fn asked(&self, wanted: &Wanted, list: ContainerList, container: &Container) -> Vec<(Place, Source)> {
-        let place = |name: &str| Place {
-            list,
-            container: container.name.clone(),
-            name: name.to_owned(),
-        };
+        let place = |name: &str| place(list, container, name);
         let source = |key: &str| Source {
             secret: wanted.secret.clone(),
             key: key.to_owned(),
         };
         match &wanted.env {
-            Env::SecretOnly => Vec::new(),
+            Env::SecretOnly | Env::Patched => Vec::new(),
             Env::Names(names) => names.iter().map(|(name, key)| (place(name), source(key))).collect(),
             Env::Unknown => variables(container)
                 .filter_map(|variable| Some((place(&variable.name), of_secret(variable)?)))
@@ -235,10 +261,16 @@ impl Case<'_> {
         rendered.filter(is_due).cloned().collect()
     }
 
-    /// What is ours by name, and shows what somebody else put there: it is not to be taken away.
-    fn to_give_up(&self, env: &BTreeMap<Place, Source>) -> BTreeSet<Place> {
+    /// What is ours by name, and shows what somebody else put there or now writes: it is not to be taken away.
+    fn to_give_up(&self, wanted: &[Wanted], env: &BTreeMap<Place, Source>) -> BTreeSet<Place> {
+        let is_patched = |place: &Place| {
+            let secret = self.there(place).and_then(of_secret).map(|source| source.secret);
+            let mut patched = wanted.iter().filter(|wanted| wanted.env == Env::Patched);
+            secret.is_some_and(|secret| patched.any(|wanted| wanted.secret == secret))
+        };
         let ours = self.owners.ours().filter(|place| !env.contains_key(place));
-        ours.filter(|place| self.owners.is_changed(place)).cloned().collect()
+        let given_up = ours.filter(|place| self.owners.is_changed(place) || is_patched(place));
+        given_up.cloned().collect()
     }
 
     fn is_as_desired(&self, env: &BTreeMap<Place, Source>) -> bool {
@@ -252,9 +284,14 @@ impl Case<'_> {
     }
 
     fn container(&self, name: &str) -> Option<(ContainerList, &Container)> {
-        [ContainerList::Main, ContainerList::Init].into_iter().find_map(|list| {
+        let named = [ContainerList::Main, ContainerList::Init].into_iter().find_map(|list| {
             let container = list.of(self.template).iter().find(|container| container.name == name)?;
             Some((list, container))
+        });
+        // Knative lets the only container go without a name.
+        named.or_else(|| match ContainerList::Main.of(self.template) {
+            [only] if only.name.is_empty() => Some((ContainerList::Main, only)),
+            _ => None,
         })
     }
 
@@ -262,6 +299,14 @@ impl Case<'_> {
         let mut containers = place.list.of(self.template).iter();
         let container = containers.find(|container| container.name == place.container)?;
         variable(container, &place.name)
+    }
+}
+
+fn place(list: ContainerList, container: &Container, name: &str) -> Place {
+    Place {
+        list,
+        container: container.name.clone(),
+        name: name.to_owned(),
     }
 }
 
@@ -281,7 +326,7 @@ fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a EnvVar> {
     variables(container).find(|variable| variable.name == name)
 }
 
-fn of_secret(variable: &EnvVar) -> Option<Source> {
+pub(super) fn of_secret(variable: &EnvVar) -> Option<Source> {
     let reference = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
     Some(Source {
         secret: reference.name.clone(),
@@ -294,7 +339,7 @@ fn is_bare(variable: &EnvVar) -> bool {
 }
 
 /// The variable as we write it.
-fn rendered(name: &str, source: &Source) -> EnvVar {
+pub(super) fn rendered(name: &str, source: &Source) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: None,

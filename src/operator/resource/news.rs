@@ -172,6 +172,8 @@ fn matters(guard: &Guard) -> u64 {
                 known.memory.external_id.clone(),
                 known.binding_revision,
                 known.consumers.is_empty(),
+                // The login of a bind is told to the provider by its target.
+                known.credentials.as_ref().map(|login| login.generations.clone()),
                 status::get(known, condition::DELETING).map(|deleting| deleting.reason.clone()),
             )
         }),

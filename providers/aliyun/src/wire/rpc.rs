@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use mooring_provider::{Error, ErrorKind, Result};
-use mooring_provider_http::{Method, Redactor, Request, retry};
+use mooring_provider_http::{Method, Redactor, Request};
 use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 
@@ -23,12 +23,12 @@ impl Wire {
             .flat_map(|keys| std::iter::once(&keys.secret).chain(&keys.token))
             .chain(call.params.secrets());
         let redactor = Redactor::new(secrets);
-        retry(call.idempotent, |_| async {
+        let send = async |_| {
             let request = self.rpc_request(keys, scope, call, Timestamp::now(), &nonce())?;
             let answer = self.client.send(call.operation, request).await?;
             answer::rpc(call, &answer, &redactor)
-        })
-        .await
+        };
+        self.client.retry(call.idempotent, send).await
     }
 
     /// The whole request, of a time and a nonce.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use mooring_provider::{Error, ErrorKind, Result};
-use mooring_provider_http::{Redactor, Request, Url, retry};
+use mooring_provider_http::{Redactor, Request, Url};
 use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 
@@ -21,12 +21,12 @@ impl Wire {
     pub(crate) async fn sls(&self, keys: &Keys, call: &SlsCall) -> Result<Reply<Json>> {
         let redactor = Redactor::new(std::iter::once(&keys.secret).chain(&keys.token));
         check(call)?;
-        retry(call.idempotent, |_| async {
+        let send = async |_| {
             let request = self.sls_request(keys, call, Timestamp::now())?;
             let answer = self.client.send(call.operation, request).await?;
             answer::sls(call, &answer, &redactor)
-        })
-        .await
+        };
+        self.client.retry(call.idempotent, send).await
     }
 
     /// The host of the log service.

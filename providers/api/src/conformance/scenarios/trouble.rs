@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{In, Played, Stage, ensure};
 use crate::{
-    Access, Account, ErrorKind, Sighting, Step,
+    Access, Account, ErrorKind, Revoked, Sighting, Step,
     conformance::{Faults, Faulty, Life, Twice, When, Wish},
 };
 
@@ -32,7 +32,11 @@ async fn whole(stage: &Stage<'_>, mut life: Life<'_>) -> Played {
         life.until(Wish::Present).await.during("reclaiming it")?;
     }
     if capability.accounts {
-        life.revoked = life.accounts.drain(..).map(|(account, _)| account.name).collect();
+        life.revoked = life
+            .accounts
+            .drain(..)
+            .map(|(account, _)| Revoked::now(account.name))
+            .collect();
         life.until(Wish::Present).await.during("dropping its account")?;
     }
     ensure(life.claim.id == id, "living", || {
