@@ -38,7 +38,8 @@ pub const ROTATE: &str = "mooring.dev/rotate";
 pub const REVOKE_AFTER: &str = "mooring.dev/revoke-after";
 /// Annotation on a CloudResource: the generation of credentials that is taken back in favour of the one before.
 pub const UNDO_ROTATION: &str = "mooring.dev/undo-rotation";
-/// Annotation on a CloudResource: the generation of credentials beside which no other is kept any longer.
+/// Annotation on a CloudResource: no credentials but the current ones are kept any longer. Its value is the current
+/// generation and the highest there ever was, as `2/3`; it holds as long as both do.
 pub const FINISH_ROTATION: &str = "mooring.dev/finish-rotation";
 /// Annotation on a Secret of ours: which generations of its login there are.
 pub const GENERATIONS: &str = "mooring.dev/generations";

@@ -319,8 +319,8 @@ where
     patched.map(|_| ()).map_err(failed(said))
 }
 
-/// Says what is wanted of a login, by annotations: of a rotation by a value that is new, of the others by the generation
-/// they are about, so that a word holds for one rotation.
+/// Says what is wanted of a login, by annotations: of a rotation by a value that is new, of the others by what they are
+/// about, so that a word holds for one rotation.
 pub(super) async fn rotate(cluster: &Cluster, wanted: &Key, turn: Turn) -> Result<String, Error> {
     let client = client(cluster).await?;
     let resource = find(&client, wanted).await?;
@@ -330,11 +330,11 @@ pub(super) async fn rotate(cluster: &Cluster, wanted: &Key, turn: Turn) -> Resul
     let now = jiff::Timestamp::now().to_string();
     let (annotations, said) = match turn {
         Turn::Rotate => (
-            json!({ names::ROTATE: now, names::REVOKE_AFTER: null }),
+            json!({ names::ROTATE: now, names::REVOKE_AFTER: null, names::FINISH_ROTATION: null }),
             "gets new credentials; the operator rolls its consumers, and the old ones are good until nobody uses them",
         ),
         Turn::Revoke(after) => (
-            json!({ names::ROTATE: now, names::REVOKE_AFTER: after.to_string() }),
+            json!({ names::ROTATE: now, names::REVOKE_AFTER: after.to_string(), names::FINISH_ROTATION: null }),
             "gets new credentials; the operator rolls its consumers, and revokes the old ones in time, whoever uses them",
         ),
         Turn::Undo => {
@@ -343,7 +343,7 @@ pub(super) async fn rotate(cluster: &Cluster, wanted: &Key, turn: Turn) -> Resul
                 return Err(Error::Refused(message));
             };
             (
-                json!({ names::UNDO_ROTATION: generation.to_string() }),
+                json!({ names::UNDO_ROTATION: generation.to_string(), names::FINISH_ROTATION: null }),
                 "goes back to the credentials it had before; the operator rolls its consumers",
             )
         }
@@ -353,7 +353,7 @@ pub(super) async fn rotate(cluster: &Cluster, wanted: &Key, turn: Turn) -> Resul
                 return Err(Error::Refused(message));
             };
             (
-                json!({ names::FINISH_ROTATION: generations.current.to_string() }),
+                json!({ names::FINISH_ROTATION: generations.word(), names::UNDO_ROTATION: null }),
                 "loses its old credentials, whoever uses them",
             )
         }

@@ -9,7 +9,8 @@
 //! 4. Consumers are given the new one, the workload's own way.
 //! 5. The retiring account is dropped, once nobody uses it or at a hard deadline, and then forgotten.
 //!
-//! A generation has a name of its own and is never used twice, so a call that takes effect late hits no other.
+//! A generation has a name of its own, and none is given out twice, so a call that takes effect late hits no other but
+//! one that was taken back into use meanwhile.
 
 use std::time::Duration;
 
@@ -24,6 +25,11 @@ use crate::api::EffectiveValue;
 
 /// The longest name of an account that every known engine takes.
 const LONGEST: usize = 16;
+
+/// How many accounts retire at once at most.
+const MOST: usize = 64;
+/// The highest generation that there can be: one an hour for more than ten years.
+const HIGHEST: u32 = 100_000;
 
 /// How long an old account is kept for those who have not got the new one yet, where nobody said.
 const WITHIN: Duration = Duration::from_secs(24 * 3600);
@@ -47,7 +53,7 @@ pub struct Generations {
     pub previous: Option<u32>,
     /// Generations that go once nobody uses them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = MOST))]
     pub retiring: Vec<RetiringGeneration>,
 }
 
@@ -149,7 +155,7 @@ impl Generations {
     /// Shows the next one to nobody. It goes at once, unless it was shown before.
     fn withdraw(&mut self, now: Timestamp, within: Duration) {
         if let Some(next) = self.next.take() {
-            let until = if next.again { now + within } else { now };
+            let until = if next.again { after(now, within) } else { now };
             self.retire(next.generation, until, !next.again);
         }
     }
@@ -162,15 +168,36 @@ impl Generations {
             return false;
         }
         self.highest = self.highest.max(generation);
-        self.retire(generation, now + within, false);
+        self.retire(generation, after(now, within), false);
         true
     }
 
     /// Says that what retires goes now, whoever uses it.
     pub fn finish(&mut self, now: Timestamp) {
-        for retiring in &mut self.retiring {
+        for retiring in self.retiring.iter_mut().filter(|one| !one.hard || one.until > now) {
             (retiring.until, retiring.hard) = (now, true);
         }
+    }
+
+    /// Names this state of things, for a word about it that is to mean no other.
+    pub fn word(&self) -> String {
+        format!("{}/{}", self.current, self.highest)
+    }
+
+    /// Whether there can be another beside those that there are. Where nobody says that they are out of use, old ones
+    /// would only ever become more.
+    pub const fn has_room(&self) -> bool {
+        self.retiring.len() < MOST - 2
+    }
+
+    /// Whether it is as it can be: whoever may write where it stands can write anything.
+    pub fn is_sound(&self) -> bool {
+        let is_one = |generation: u32| (1..=self.highest).contains(&generation);
+        self.highest <= HIGHEST
+            && self.retiring.len() <= MOST
+            && is_one(self.current)
+            && self.next.as_ref().is_none_or(|next| is_one(next.generation))
+            && self.retiring.iter().all(|retiring| is_one(retiring.generation))
     }
 
     /// A retired one was dropped.
@@ -190,11 +217,11 @@ impl Generations {
         let hash = keyed_hash("rotation", &[login, &self.current.to_string()]);
         let part = u32::from_str_radix(&hash[..6], 16).unwrap_or_default();
         let earlier = every / 10 * part / 0x100_0000;
-        self.since + (every - earlier)
+        after(self.since, every - earlier)
     }
 
     fn show(&mut self, generation: u32, now: Timestamp, within: Duration, hard: bool) {
-        self.retire(self.current, now + within, hard);
+        self.retire(self.current, after(now, within), hard);
         (self.current, self.since) = (generation, now);
     }
 
@@ -205,6 +232,11 @@ impl Generations {
             hard,
         });
     }
+}
+
+/// Time has an end, which somebody's wish may be beyond.
+fn after(at: Timestamp, span: Duration) -> Timestamp {
+    at.saturating_add(span).unwrap_or(Timestamp::MAX)
 }
 
 /// The name that a generation of an account would like: the first is called as the account is, and any other so that

@@ -6,12 +6,12 @@ mod report;
 mod retiring;
 mod write_ahead;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use mooring_provider::{
     Account, AccountGoal, Capability, Circumstances, DynAdapter, Error, ErrorKind, ExternalId, Goal, Kind, Outcome,
-    Owner, Phase, Result, converge,
+    Owner, Phase, Result, Revoked, converge,
 };
 use serde_json::Value as Json;
 
@@ -39,6 +39,9 @@ pub struct Job {
     pub want: Want,
     /// Accounts that another one took the place of.
     pub retiring: Vec<Retiring>,
+    /// The accounts that were on record before it was looked up which are wanted: of others nothing is known, and they
+    /// stay. `None` where nobody else can have added one.
+    pub known: Option<BTreeSet<String>>,
     /// An SRE approved that it moves here from another owner.
     pub may_adopt: bool,
 }
@@ -299,7 +302,8 @@ impl Engine {
     /// The goal, and the digest of its spec.
     async fn goal(&self, job: &Job, memory: &Memory) -> Result<(Goal, String)> {
         let identity = &job.owner.identity;
-        let mut told = self.ledger.told(identity).await.map_err(unwritten)?;
+        let on_record = self.ledger.told(identity).await.map_err(unwritten)?;
+        let mut told = on_record.clone();
         if !job.want.is_over() {
             for Retiring { name, .. } in job.retiring.iter().filter(|one| !told.contains_key(&one.name)) {
                 // A lost ledger knows of it again, so that it is not left behind if the Secret that names it is lost too.
@@ -326,7 +330,17 @@ impl Engine {
                 }
             })
             .collect();
-        let revoked = retiring::revoked(&told, &accounts, &job.retiring);
+        let revoked = retiring::revoked(&told, &accounts, job);
+        if !job.want.is_over() {
+            // Written down before it is dropped: who takes it back into use does not take it to be as it was.
+            let known = |name: &String| on_record.get(name).map(String::as_str) == Some(retiring::RETIRES);
+            for Revoked { name, .. } in revoked.iter().filter(|one| !known(&one.name)) {
+                self.ledger
+                    .tell(identity, name, Some(retiring::RETIRES))
+                    .await
+                    .map_err(unwritten)?;
+            }
+        }
         Ok(match &job.want {
             Want::Joined { .. } | Want::Left => {
                 let spec = match &job.want {

@@ -298,6 +298,7 @@ async fn run(engine: &Engine, unit: &Unit, want: Want, teller: &Teller<'_>) -> E
         existing: unit.existing.clone(),
         want,
         retiring: unit.retiring.clone(),
+        known: None,
         may_adopt: unit.may_adopt,
     };
     let mut memory = Memory::default();

@@ -11,7 +11,7 @@ use kube::{
 
 use super::{endpoints::Endpoints, events::Events, metrics::Metrics, watched::Watched, workload::Workloads};
 use crate::{
-    api::{Application, CloudResource, Environment, ProviderConfig, RetainedResource, Settings},
+    api::{Application, CloudResource, Environment, ProviderConfig, RetainedResource, ServiceBinding, Settings},
     engine::{Engine, effective, problem::Problem},
 };
 
@@ -50,6 +50,8 @@ pub struct Stores {
     pub deployments: Watched<Deployment>,
     /// All workloads, by their metadata.
     pub workloads: Workloads,
+    /// ServiceBindings. Empty while they are nobody's, and where the right on them is wanting.
+    pub service_bindings: Watched<DeserializeGuard<ServiceBinding>>,
     /// Where components can be reached.
     pub endpoints: Endpoints,
 }

@@ -173,9 +173,16 @@ async fn lead(
     let whose = setup::decide(&client, options.applications, &mut held)
         .await
         .map_err(cluster("find out whose Applications are"))?;
-    let bindings = setup::decide_service_bindings(&client, options.service_bindings, &mut held)
-        .await
-        .map_err(cluster("find out whose ServiceBindings are"))?;
+    // Most do without ServiceBindings, so nothing else stops for want of a right on them.
+    let bindings = setup::decide_service_bindings(&client, options.service_bindings, &mut held).await;
+    let bindings = bindings.unwrap_or_else(|error| {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "ServiceBindings are left alone until the next start; apply deploy/overlays/servicebinding for the rights on \
+             them"
+        );
+        Whose::Nobodys
+    });
     // Opened by the leader alone: a file has one writer.
     let ledger = ledger::open(&options.ledger).await?;
     let engine = Engine::new(
@@ -189,7 +196,7 @@ async fn lead(
     let watching = CancellationToken::new();
     let _guard = watching.clone().drop_guard();
     let context = Arc::new(Context {
-        stores: Stores::watch(&client, whose, &watching),
+        stores: Stores::watch(&client, (whose, bindings), &watching),
         events: events::Events::new(client.clone(), &options.identity, metrics.clone()),
         engine: Arc::new(engine),
         client,
@@ -233,11 +240,15 @@ async fn begin(client: &Client, options: &Options, health: &Health) -> Result<Cl
 }
 
 impl Stores {
-    fn watch(client: &Client, whose: Whose, shutdown: &CancellationToken) -> Self {
+    fn watch(client: &Client, (whose, bindings): (Whose, Whose), shutdown: &CancellationToken) -> Self {
         let all = watcher::Config::default;
         let component = all().labels(names::OAM_COMPONENT);
         Self {
             applications: match whose {
+                Whose::Nobodys => Watched::nothing(),
+                Whose::Ours | Whose::Others => Watched::start(Api::all(client.clone()), all(), shutdown),
+            },
+            service_bindings: match bindings {
                 Whose::Nobodys => Watched::nothing(),
                 Whose::Ours | Whose::Others => Watched::start(Api::all(client.clone()), all(), shutdown),
             },
@@ -252,7 +263,8 @@ impl Stores {
         }
     }
 
-    /// Waits until everything that is there is known.
+    /// Waits until everything that is there is known, but for ServiceBindings: where rights on these are wanting, only
+    /// their own controller stands still.
     async fn ready(&self) {
         self.applications.ready().await;
         self.resources.ready().await;

@@ -296,6 +296,7 @@ async fn reap(
             approved: true,
         },
         retiring: Vec::new(),
+        known: None,
         may_adopt: false,
     };
     let report = context.engine.step(&connection, &job, &record.memory, &()).await;

@@ -114,7 +114,7 @@ pub(super) async fn decide(client: &Client, wish: Applications, lease: &mut Held
         (true, Some(_)) => Ok(Whose::Ours),
         (true, None) => {
             define(client, &application::crd()).await?;
-            served::<api::Application>(client).await;
+            served::<api::Application>(client).await?;
             Ok(Whose::Ours)
         }
     }
@@ -182,8 +182,8 @@ pub(super) async fn decide_service_bindings(client: &Client, wish: ServiceBindin
                     define(client, &crd).await?;
                 }
             }
-            served::<api::ServiceBinding>(client).await;
-            served::<api::ClusterWorkloadResourceMapping>(client).await;
+            served::<api::ServiceBinding>(client).await?;
+            served::<api::ClusterWorkloadResourceMapping>(client).await?;
             Ok(Whose::Ours)
         }
     }
@@ -205,14 +205,18 @@ async fn define(client: &Client, definition: &CustomResourceDefinition) -> Resul
     Ok(())
 }
 
-/// Waits until a kind is served.
-async fn served<K>(client: &Client)
+/// Waits until a kind is served. That it may not be listed is an error: it will not be by waiting.
+async fn served<K>(client: &Client) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let api = Api::<K>::all(client.clone());
-    while let Err(error) = api.list_metadata(&ListParams::default().limit(1)).await {
-        tracing::debug!(%error, kind = %K::kind(&()), "not served yet");
+    loop {
+        match api.list_metadata(&ListParams::default().limit(1)).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Api(status)) if status.is_forbidden() => return Err(Error::Api(status)),
+            Err(error) => tracing::debug!(%error, kind = %K::kind(&()), "not served yet"),
+        }
         tokio::time::sleep(AGAIN).await;
     }
 }

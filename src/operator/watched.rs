@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash, sync::Arc};
 
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use kube::{
     Api, Resource, ResourceExt,
     runtime::{
@@ -143,6 +143,11 @@ where
     pub async fn ready(&self) {
         // It fails only when the watch has ended, and with it the process.
         let _ = self.store.wait_until_ready().await;
+    }
+
+    /// Whether everything that was there at the start is known.
+    pub fn is_known(&self) -> bool {
+        self.store.wait_until_ready().now_or_never().is_some()
     }
 
     /// The object of this name, as last heard; `namespace` is `None` for a cluster-scoped one.

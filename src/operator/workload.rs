@@ -5,7 +5,7 @@
 //! What is kept of an object is its name, labels and owners; before anything is decided the object itself is read.
 //! Kinds of other projects are watched where and while they are defined: see `foreign.rs`.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -33,6 +33,9 @@ pub mod mapping;
 mod rolled;
 pub(super) use rolled::{Given, given, holds, rolled};
 pub use rolled::{Rolled, Unbinding, Use, unbound_and_rolled};
+
+/// How long other projects' kinds are waited for at the start.
+const FOREIGN: Duration = Duration::from_secs(30);
 
 /// A kind of workload that is known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -285,19 +288,47 @@ impl Workloads {
         }
     }
 
-    /// Waits until everything that was there at the start is known.
+    /// Waits until everything that was there at the start is known; of other projects' kinds, which may be broken or
+    /// forbidden, only for a while.
     pub async fn ready(&self) {
-        tokio::join!(
+        let foreign = async {
+            tokio::join!(
+                self.clone_sets.ready(),
+                self.advanced_stateful_sets.ready(),
+                self.rollouts.ready(),
+                self.knative_services.ready(),
+            )
+        };
+        let _ = tokio::join!(
+            tokio::time::timeout(FOREIGN, foreign),
             self.deployments.ready(),
             self.stateful_sets.ready(),
             self.daemon_sets.ready(),
             self.cron_jobs.ready(),
             self.jobs.ready(),
-            self.clone_sets.ready(),
-            self.advanced_stateful_sets.ready(),
-            self.rollouts.ready(),
-            self.knative_services.ready(),
         );
+        for kind in WorkloadKind::ALL.into_iter().filter(|kind| !self.knows(*kind)) {
+            tracing::error!(
+                kind = kind.as_str(),
+                "objects of this kind cannot be listed, and nothing waits for them any longer; see the warnings of its watch"
+            );
+        }
+    }
+
+    /// Whether everything of a kind that was there at the start is known.
+    pub fn knows(&self, kind: WorkloadKind) -> bool {
+        match kind {
+            WorkloadKind::CloneSet => self.clone_sets.is_known(),
+            WorkloadKind::AdvancedStatefulSet => self.advanced_stateful_sets.is_known(),
+            WorkloadKind::Rollout => self.rollouts.is_known(),
+            WorkloadKind::KnativeService => self.knative_services.is_known(),
+            // These are waited for.
+            WorkloadKind::Deployment
+            | WorkloadKind::StatefulSet
+            | WorkloadKind::DaemonSet
+            | WorkloadKind::CronJob
+            | WorkloadKind::Job => true,
+        }
     }
 
     /// The workloads that are meant: the one that is named, else those labelled with the application and the

@@ -81,6 +81,7 @@ async fn one(start: &Start, engine: &Engine, connection: &mooring::engine::Conne
             existing: None,
             want,
             retiring: Vec::new(),
+            known: None,
             may_adopt: false,
         };
         let status = Status {

@@ -150,8 +150,18 @@ fn each_way_to_set_it_up_renders_what_kustomize_renders() {
         all,
     );
     assert_same(
+        by_name(templated(CHART, "mooring-system", &["serviceBindings.enabled=true"])),
+        by_kustomize("deploy/overlays/servicebinding"),
+    );
+    assert_same(
         by_name(templated(DEFINITIONS, "mooring-system", &[])),
         by_kustomize("crds"),
+    );
+    let mut all = by_kustomize("crds");
+    all.extend(by_kustomize("crds/servicebinding"));
+    assert_same(
+        by_name(templated(DEFINITIONS, "mooring-system", &["serviceBindings.enabled=true"])),
+        all,
     );
 }
 

@@ -132,3 +132,27 @@ fn rights_are_gathered_by_label_and_everything_else_is_refused() {
         }
     }
 }
+
+#[test]
+fn definitions_without_the_rights_stop_nothing_else() {
+    let story = Story(Installed::with("deploy"));
+    story.0.run(&["create", "--kustomize", "crds/servicebinding"]);
+    let kubeconfig = story.account();
+    let _operator = story
+        .0
+        .cluster
+        .operator_with(|options| options.kubeconfig = Some(kubeconfig));
+    story.apply(include_str!("data/story.yaml"));
+    let log = json!({
+        "apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource",
+        "metadata": {"name": "shop-web-log", "namespace": "story"},
+        "spec": {"application": "shop", "component": "web", "name": "log", "log": {}},
+    });
+    story.apply(&log.to_string());
+    story.eventually("it is ready", || {
+        is_told(&story.get("cloudresource", "shop-web-log"), "True", "Ready")
+    });
+    story
+        .0
+        .run(&["delete", "cloudresource", "shop-web-log", "-n", "story", "--timeout=60s"]);
+}

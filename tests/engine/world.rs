@@ -77,6 +77,7 @@ pub(crate) fn job(name: &str, kind: Kind, want: Want) -> Job {
         existing: None,
         want,
         retiring: Vec::new(),
+        known: None,
         may_adopt: false,
     }
 }

@@ -5,13 +5,14 @@ mod load;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use kube::{
     ResourceExt,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams},
 };
+use mooring::api::ServiceBinding;
 use mooring_provider::{Access, ExternalId, Kind};
-use mooring_provider_mock::Op;
+use mooring_provider_mock::{Call, Fault, Op};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -150,10 +151,10 @@ async fn a_deadline_is_told_and_cuts_nobody_off_unless_somebody_says_so() {
     assert!(message.contains("--finish") && message.contains("--undo"), "{message}");
     assert!(bound.admits(&bound.first), "it is kept");
     // A word about another rotation is none about this one.
-    annotate(&bound.team, NAME, "mooring.dev/finish-rotation", "1").await;
+    annotate(&bound.team, NAME, "mooring.dev/finish-rotation", "1/2").await;
     quiet(&bound.team, NAME).await;
     assert!(bound.admits(&bound.first), "it is kept");
-    annotate(&bound.team, NAME, "mooring.dev/finish-rotation", "2").await;
+    annotate(&bound.team, NAME, "mooring.dev/finish-rotation", "2/2").await;
     assert_eq!(bound.settled().await, without_hidden(second));
 }
 
@@ -200,6 +201,148 @@ async fn there_is_a_way_back_while_the_old_login_stands() {
         (entries(&bound.team, NAME).await["username"] == "shop_g3").then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_about_one_rotation_is_none_about_the_next() {
+    let bound = Bound::of(Team::new(Cluster::shared(), "stale").await, json!({})).await;
+    bound.rotate("monday").await;
+    let second = bound.another(&bound.first).await;
+    annotate(&bound.team, NAME, "mooring.dev/finish-rotation", "2/2").await;
+    assert_eq!(bound.settled().await["username"], "shop_g2");
+    bound.sessions("shop_g2", 1);
+    bound.rotate("tuesday").await;
+    let third = bound.another(&second).await;
+    bound.sessions("shop_g3", 1);
+    annotate(&bound.team, NAME, "mooring.dev/undo-rotation", "3").await;
+    assert_eq!(bound.another(&third).await["username"], "shop_g2");
+    quiet(&bound.team, NAME).await;
+    assert!(bound.admits(&third), "somebody uses it, and the word to drop it was about another");
+    bound.sessions("shop_g3", 0);
+    assert_eq!(bound.settled().await["username"], "shop_g2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_was_dropped_unheard_is_good_again_before_it_is_shown_again() {
+    let bound = Bound::of(Team::new(Cluster::shared(), "unheard").await, json!({})).await;
+    bound.sessions("shop", 1);
+    bound.rotate("monday").await;
+    let second = bound.another(&bound.first).await;
+    bound.rolled("3").await;
+    // The account is dropped, and nobody hears of it.
+    let cloud = &bound.team.cloud;
+    cloud.plan_faults(|call: &Call| (call.op == Op::DropAccount).then_some(Fault::After));
+    bound.sessions("shop", 0);
+    eventually("it is dropped", async || {
+        (!bound.admits(&bound.first)).then_some(())
+    })
+    .await;
+    annotate(&bound.team, NAME, "mooring.dev/undo-rotation", "2").await;
+    let back = bound.another(&second).await;
+    cloud.clear_faults();
+    assert_eq!(back["password"], bound.first["password"]);
+    assert!(bound.admits(&back), "what is shown is good");
+    assert_eq!(bound.settled().await["username"], "shop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_are_not_rolled_keep_the_old_login_though_no_session_is_open() {
+    let bound = Bound::of(Team::new(Cluster::shared(), "paused").await, json!({})).await;
+    let deployments = bound.team.api::<Deployment>();
+    let pause = async |paused: bool| {
+        let patch = Patch::Merge(json!({"spec": {"paused": paused}}));
+        let patched = deployments.patch("web", &PatchParams::default(), &patch).await;
+        patched.expect("it may be paused");
+    };
+    pause(true).await;
+    bound.rotate("monday").await;
+    bound.another(&bound.first).await;
+    until(&bound.team, NAME, "which pods have the old one", |object| {
+        let rotated = condition(object, "Rotated")?;
+        Some(rotated.status == "False" && rotated.message.contains("Deployment"))
+    })
+    .await;
+    quiet(&bound.team, NAME).await;
+    assert!(bound.admits(&bound.first), "its pods have no other");
+    pause(false).await;
+    assert_eq!(bound.settled().await["username"], "shop_g2");
+    bound.rolled("3").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_service_binding_shows_is_kept_until_somebody_says_so() {
+    let bound = Bound::of(Team::new(Cluster::shared(), "shown").await, json!({})).await;
+    let binding = json!({
+        "apiVersion": "servicebinding.io/v1", "kind": "ServiceBinding", "metadata": {"name": "elsewhere"},
+        "spec": {
+            "service": {"apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource", "name": NAME},
+            "workload": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "not-there-yet"},
+            "env": [{"name": "PASSWORD", "key": "password"}],
+        },
+    });
+    bound.team.apply_json(binding).await;
+    bound.rotate("monday").await;
+    bound.another(&bound.first).await;
+    until(&bound.team, NAME, "what shows the old one", |object| {
+        let rotated = condition(object, "Rotated")?;
+        Some(rotated.status == "False" && rotated.message.contains("ServiceBinding elsewhere"))
+    })
+    .await;
+    bound.rolled("3").await;
+    quiet(&bound.team, NAME).await;
+    assert!(bound.admits(&bound.first), "who has it is not known");
+    annotate(&bound.team, NAME, "mooring.dev/finish-rotation", "2/2").await;
+    assert_eq!(bound.settled().await["username"], "shop_g2");
+
+    delete(&bound.team, NAME).await;
+    until(&bound.team, NAME, "what it waits for", |object| {
+        let deleting = condition(object, "Deleting")?;
+        Some(deleting.message.contains("ServiceBinding elsewhere"))
+    })
+    .await;
+    let bindings = bound.team.api::<ServiceBinding>();
+    let deleted = bindings.delete("elsewhere", &DeleteParams::default()).await;
+    deleted.expect("it may be deleted");
+    gone(&bound.team, NAME).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_name_for_the_database_is_refused_and_costs_nobody_the_login() {
+    let bound = Bound::of(Team::new(Cluster::shared(), "renamed").await, json!({})).await;
+    let changed = json!({"engine": "mysql", "as": "DB", "database": "store"});
+    bound.team.apply_json(written("db", "rds", changed)).await;
+    until(&bound.team, NAME, "that it cannot be changed", |object| {
+        Some(condition(object, "Synced")?.message.contains("database"))
+    })
+    .await;
+    quiet(&bound.team, NAME).await;
+    assert!(bound.admits(&bound.first), "it is in use");
+    let now = entries(&bound.team, NAME).await;
+    assert_eq!(
+        (&now["username"], &now["password"]),
+        (&bound.first["username"], &bound.first["password"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_writes_about_generations_is_not_believed_beyond_reason() {
+    let bound = Bound::of(Team::new(Cluster::shared(), "absurd").await, json!({})).await;
+    let secret = bound.team.api::<Secret>().get(NAME).await.expect("it is there");
+    let mut known: Json = serde_json::from_str(&secret.annotations()["mooring.dev/generations"]).expect("JSON");
+    known["highest"] = json!(4_000_000_000_u32);
+    let annotations = json!({"mooring.dev/generations": known.to_string()});
+    let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+    let secrets = bound.team.api::<Secret>();
+    let patched = secrets.patch(NAME, &PatchParams::default(), &patch).await;
+    patched.expect("it may be annotated");
+    annotate(&bound.team, NAME, "look", "again").await;
+    eventually("it is as it was", async || {
+        let secret = secrets.get(NAME).await.ok()?;
+        let known: Json = serde_json::from_str(&secret.annotations()["mooring.dev/generations"]).ok()?;
+        (known["highest"].as_u64()? < 10).then_some(())
+    })
+    .await;
+    assert!(bound.admits(&entries(&bound.team, NAME).await));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,6 +57,7 @@ pub(crate) async fn step(
             request_id: receipt.request_id,
         });
     }
+    let mut failed = None;
     for Revoked { name, when } in revoked {
         if *when != Revoking::Now {
             // A provider that cannot say just now says later; nothing else waits for that.
@@ -71,11 +72,16 @@ pub(crate) async fn step(
                 continue;
             }
         }
-        let receipt = adapter.drop_account(claim, state, name).await?;
-        return Ok(Step::AccountDropped {
-            name: name.clone(),
-            request_id: receipt.request_id,
-        });
+        match adapter.drop_account(claim, state, name).await {
+            Ok(receipt) => {
+                return Ok(Step::AccountDropped {
+                    name: name.clone(),
+                    request_id: receipt.request_id,
+                });
+            }
+            // The others go all the same.
+            Err(error) => _ = failed.get_or_insert(error),
+        }
     }
-    Ok(Step::Ready)
+    failed.map_or(Ok(Step::Ready), Err)
 }

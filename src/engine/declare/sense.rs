@@ -25,6 +25,7 @@ use crate::{
 };
 
 /// How often a login is replaced by itself at most.
+const SELDOM: std::time::Duration = std::time::Duration::from_secs(3650 * 24 * 3600);
 const OFTEN: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// Members of a trait that an override cannot change: they say what the resource is, not how it is.
@@ -140,7 +141,12 @@ fn rotation(rds: &Rds) -> Vec<Problem> {
         let message = "rolls every pod that uses the database each time; use 1h or more";
         wrong("rotation.every", message).value(every)
     };
-    too_often.map(problem).into_iter().collect()
+    let within = rds.rotation.as_ref().and_then(|rotation| rotation.within);
+    let too_long = [("rotation.every", every), ("rotation.within", within)]
+        .into_iter()
+        .filter_map(|(field, span)| Some((field, span.filter(|span| span.get() > SELDOM)?)))
+        .map(|(field, span)| wrong(field, "is longer than ten years; use 3650d or less").value(span));
+    too_often.map(problem).into_iter().chain(too_long).collect()
 }
 
 fn network(vpc: &Vpc) -> Vec<Problem> {

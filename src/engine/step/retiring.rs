@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use mooring_provider::{AccountGoal, Revoked, Revoking};
 
+use super::Job;
+
 /// An account that another one took the place of. It is on record, and good until it is dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retiring {
@@ -16,13 +18,17 @@ pub struct Retiring {
 /// What stands in the ledger for an account that retires, and that it did not know: no hash is so.
 pub(super) const RETIRES: &str = "retires";
 
-/// What is to go: of what the provider was told of, all but what is wanted and what retires and stays.
-pub(super) fn revoked(told: &BTreeMap<String, String>, wanted: &[AccountGoal], retiring: &[Retiring]) -> Vec<Revoked> {
+/// What is to go: of what the provider was told of, all but what is wanted, what retires and stays, and what nobody here
+/// knows of.
+pub(super) fn revoked(told: &BTreeMap<String, String>, wanted: &[AccountGoal], job: &Job) -> Vec<Revoked> {
     told.keys()
         .filter(|name| wanted.iter().all(|goal| goal.account.name != **name))
         .filter_map(|name| {
-            let known = retiring.iter().find(|one| one.name == *name);
-            let when = known.map_or(Some(Revoking::Now), |one| one.when)?;
+            let when = match job.retiring.iter().find(|one| one.name == *name) {
+                Some(retiring) => retiring.when?,
+                None if job.known.as_ref().is_none_or(|known| known.contains(name)) => Revoking::Now,
+                None => return None,
+            };
             let name = name.clone();
             Some(Revoked { name, when })
         })

@@ -169,15 +169,20 @@ async fn bound(
     let rotation = rotation::in_effect(&known.effective);
     let (mut login, mut leavers) = (None, Leavers::default());
     if own {
-        match adapter(context, &target, kind).map(|adapter| adapter.grants(access)) {
-            Some(Err(error)) => return Ok(Err(Told::no(error.reason(), format!("access: {}", error.message())))),
-            Some(Ok(granted)) if granted != access => {
+        // What it is called, and whether it can be kept, is its provider's to say: without that nothing is written anew.
+        let Some(served) = adapter(context, &target, kind) else {
+            *next = Some(Duration::from_secs(1));
+            return Ok(Err(Told::no("WaitingFor", format!("the provider of `{to}` is being connected"))));
+        };
+        match served.grants(access) {
+            Err(error) => return Ok(Err(Told::no(error.reason(), format!("access: {}", error.message())))),
+            Ok(granted) if granted != access => {
                 let (asked, granted) = (access.as_str(), granted.as_str());
                 status.notes = vec![format!(
                     "access: `{asked}` is asked for and `{granted}` given, as the provider allows no less"
                 )];
             }
-            _ => status.notes = Vec::new(),
+            Ok(_) => status.notes = Vec::new(),
         }
         let (Some(identity), Some(names)) = (identity_of(&target), logins(context, &target, kind, &declaration.key))
         else {
@@ -199,8 +204,7 @@ async fn bound(
             names: &names,
             told: &told,
             rotation,
-            side_by_side: adapter(context, &target, kind)
-                .is_some_and(|adapter| adapter.second_account(&applied).is_ok()),
+            side_by_side: served.second_account(&applied).is_ok(),
         };
         let (settled, now) = login::settle(context, found, &asked).await?;
         found = now;
@@ -286,7 +290,8 @@ fn identity_of(target: &Relative) -> Option<Identity> {
     Some(Identity::new(annotated.as_str()))
 }
 
-/// The names of the generations of a bind's account at its target; `None` until that has an identity.
+/// The names of the generations of a bind's account at its target; `None` until that has an identity, and while its
+/// provider is not connected.
 pub(super) fn logins(
     context: &Context,
     target: &Relative,
@@ -296,12 +301,8 @@ pub(super) fn logins(
     let identity = identity_of(target)?;
     let sharing = relations::sharing(context, target.status().shared.as_ref());
     let wish = account::of_bind(bind, sharing);
-    let adapter = adapter(context, target, kind);
-    Some(move |generation| {
-        let wish = of_generation(&wish, generation);
-        let name = adapter.as_ref().map(|adapter| adapter.login(&identity, &wish));
-        name.unwrap_or(wish)
-    })
+    let adapter = adapter(context, target, kind)?;
+    Some(move |generation| adapter.login(&identity, &of_generation(&wish, generation)))
 }
 
 /// What serves a target, once it is known where that is.

@@ -17,8 +17,8 @@ use crate::{
 /// The name of each generation of a login, as its provider has it.
 pub(super) type Names<'a> = &'a (dyn Fn(u32) -> String + Send + Sync);
 
-/// How many generations beyond those that are remembered are looked for among what the ledger knows.
-const BEYOND: u32 = 64;
+/// How many generations before and beyond the last that is remembered are looked for among what the ledger knows.
+const AROUND: u32 = 64;
 
 /// The login of a consumer.
 #[derive(Debug, Clone)]
@@ -136,8 +136,10 @@ pub(super) async fn settle(context: &Context, found: Found, asked: &Asked<'_>) -
     // A Secret that was never asked for others, and has no word of it, was made with the wish already there. Nor does
     // taking the wish back ask for anything.
     let is_wished = wish.is_some() && ours.is_some_and(|ours| ours.rotated() != wish.as_deref());
+    let mut is_refused = false;
     let (login, fresh) = match there {
         Some(mut login) => {
+            is_refused = is_wished && asked.side_by_side && !login.generations.has_room();
             // Who has one that this Secret did not know of is to be given this one.
             let was_found = found_again(&mut login.generations, asked, now);
             let is_other = change(&mut login, asked, is_wished, now);
@@ -152,7 +154,9 @@ pub(super) async fn settle(context: &Context, found: Found, asked: &Asked<'_>) -
         type_: asked.type_.to_owned(),
         entries,
         revision: ours.map(|ours| ours.revision()).unwrap_or_default(),
-        rotated: wish.or_else(|| ours.and_then(|ours| ours.rotated()).map(str::to_owned)),
+        rotated: wish
+            .filter(|_| !is_refused)
+            .or_else(|| ours.and_then(|ours| ours.rotated()).map(str::to_owned)),
         generations: Some(login.generations.clone()),
         pending: fresh || ours.is_some_and(|ours| ours.is_pending()),
     };
@@ -197,7 +201,8 @@ fn found_again(generations: &mut Generations, asked: &Asked<'_>, now: Timestamp)
         .highest
         .max(remembered.map_or(0, |known| known.generations.highest));
     let mut was_found = false;
-    for generation in 1..=generations.highest + BEYOND {
+    let highest = generations.highest;
+    for generation in (1..=1).chain(highest.saturating_sub(AROUND).max(2)..=highest + AROUND) {
         if asked.told.contains_key(&(asked.names)(generation)) {
             was_found |= generations.found(generation, now, asked.rotation.1);
         }
@@ -225,8 +230,8 @@ fn change(login: &mut Login, asked: &Asked<'_>, is_wished: bool, now: Timestamp)
             login.next = Some((asked.names)(next.generation)).zip(login.previous.take());
         }
     }
-    let current = Some(login.generations.current);
-    if means(names::FINISH_ROTATION, current) && login.generations.next.is_none() {
+    let finish = annotation(names::FINISH_ROTATION) == Some(login.generations.word().as_str());
+    if finish && login.generations.next.is_none() {
         login.generations.finish(now);
     }
     let login_name = login.current.0.clone();
@@ -236,7 +241,7 @@ fn change(login: &mut Login, asked: &Asked<'_>, is_wished: bool, now: Timestamp)
         login.generations.since = now;
         return true;
     }
-    if is_wished {
+    if is_wished && login.generations.has_room() {
         begin(login, asked, within, revoke_after, now);
     } else if is_due && asked.side_by_side && !login.generations.is_rotating() {
         begin(login, asked, within, None, now);

@@ -89,6 +89,18 @@ pub(super) fn queue(context: &Arc<Context>, recent: &Arc<Recent>) -> impl Stream
         })
         .map(move |guard| relatives(&context, &guard))
     };
+    let of_service_bindings = {
+        let (context, there) = (Arc::clone(context), Arc::clone(context));
+        changes(stores.service_bindings.touched(), move |guard| {
+            let meta = guard.meta();
+            let known = there
+                .stores
+                .service_bindings
+                .get(meta.namespace.as_deref(), &guard.name_any());
+            digest(&(meta.uid.as_deref(), meta.generation, known.is_some()))
+        })
+        .map(move |guard| relations::shown_in(&context, &guard))
+    };
     let of_endpoints = {
         let context = Arc::clone(context);
         stores
@@ -98,6 +110,7 @@ pub(super) fn queue(context: &Arc<Context>, recent: &Arc<Recent>) -> impl Stream
     };
     let all: Vec<stream::BoxStream<'static, Vec<Reference>>> = vec![
         of_endpoints.boxed(),
+        of_service_bindings.boxed(),
         own.boxed(),
         relatives.boxed(),
         of_environments.boxed(),

@@ -28,6 +28,9 @@ use crate::{
     operator::Context,
 };
 
+/// How soon it is looked again at the accounts of binds that retire: each may have a deadline.
+const BINDS_ROTATE: Duration = Duration::from_secs(10);
+
 /// When what waits for somebody else is looked at again, if nothing wakes it before.
 const LATER: Duration = Duration::from_secs(60);
 /// When something that was overtaken is looked at again.
@@ -296,6 +299,7 @@ async fn conclude(
         given,
         mut login,
         leavers,
+        binds_rotate,
         rotation: schedule,
         moved: _,
     } = provided;
@@ -374,7 +378,8 @@ async fn conclude(
         Next::After(after) => Some(after),
         Next::OnChange => None,
     };
-    let next = next.into_iter().chain(looks).min();
+    let of_binds = binds_rotate.then_some(BINDS_ROTATE);
+    let next = next.into_iter().chain(looks).chain(of_binds).min();
     finish(context, recent, &object, &status, next).await
 }
 

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
-use mooring_provider::{Access, Account, DynAdapter, Error, ErrorKind, Identity, Permission};
+use mooring_provider::{Access, Account, DynAdapter, Error, ErrorKind, Identity, Permission, Value};
 
 use super::{
     Failure, account,
@@ -20,7 +20,7 @@ use super::{
     recent::Recent,
     relations,
     retiring::{self, Leavers, Leaving},
-    secret::{self, Found, Place},
+    secret::{self, Found, Ours, Place},
     status::{self, Told, Written},
     validate::Plan,
 };
@@ -47,6 +47,8 @@ pub(super) struct Provided {
     pub(super) login: Option<Login>,
     /// The accounts of that which retire.
     pub(super) leavers: Leavers,
+    /// Accounts of those who bind to it retire.
+    pub(super) binds_rotate: bool,
     /// When it is rotated by itself, and how long an old one is waited for.
     pub(super) rotation: (Option<Duration>, Duration),
     /// An SRE approved that it moves here.
@@ -65,6 +67,8 @@ pub(super) async fn provide(
 ) -> Result<Result<Provided, Told>, Failure> {
     let object = &inputs.object;
     let place = place_of(object);
+    // Before the Secrets: what another replica, which leads now, has its provider told of meanwhile is none of these.
+    let told = context.engine.ledger().told(identity).await?;
     let mut found = secret::find(context, &place).await?;
     if let Found::Foreign(holder) = &found {
         return Ok(Err(taken(&place, holder)));
@@ -82,9 +86,18 @@ pub(super) async fn provide(
     let (mut own, mut login, mut leavers) = (None, None, Leavers::default());
     let mut accounts = Accounts::default();
     if has_accounts {
-        let told = context.engine.ledger().told(identity).await?;
-        let database = plan.spec["database"].as_str().unwrap_or(&inputs.key().application);
-        let wish = account::main(database, relations::sharing(context, plan.shared.as_ref()));
+        let wish = |database: &str| account::main(database, relations::sharing(context, plan.shared.as_ref()));
+        let declared = wish(plan.spec["database"].as_str().unwrap_or(&inputs.key().application));
+        // The database's name cannot be changed any more, and whoever tries keeps the login that is in use.
+        let was_named = |ours: &Ours| {
+            let wish = wish(ours.entries().get("database").map(Value::expose)?);
+            let names = |generation| adapter.login(identity, &of_generation(&wish, generation));
+            Login::of(ours, plan.consumption.access, &names).map(|_| wish)
+        };
+        let wish = match &found {
+            Found::Ours(ours) => was_named(ours).unwrap_or(declared),
+            _ => declared,
+        };
         let names = |generation| adapter.login(identity, &of_generation(&wish, generation));
         let asked = Asked {
             object,
@@ -147,6 +160,7 @@ pub(super) async fn provide(
             },
         },
         retiring: accounts.leaving.iter().map(|leaving| leaving.account.clone()).collect(),
+        known: Some(told.into_keys().collect()),
         may_adopt: approvals.moves_to(&owner.key),
         owner,
     };
@@ -172,6 +186,7 @@ pub(super) async fn provide(
         found,
         given: own,
         login,
+        binds_rotate: accounts.leaving.len() > leavers.all.len(),
         leavers,
         rotation,
         moved: job.may_adopt,

@@ -8,6 +8,7 @@ use mooring_provider::{InUse, Revoking};
 
 use super::{
     login::{Login, Names},
+    relations,
     secret::{Ours, Place},
     status::Told,
 };
@@ -22,6 +23,9 @@ use crate::{
 
 /// How soon it is looked again at who has an old account, at first and at last.
 const LOOKS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
+/// How long after a new login is shown the last pods with the old one may be on their way out, where no provider says.
+const GRACE: Duration = Duration::from_secs(600);
 
 /// An account that retires, and whose it is.
 #[derive(Debug, Clone)]
@@ -81,10 +85,21 @@ async fn unused(
         return Ok((None, Some("the new account is being made".to_owned())));
     }
     let used = Use::of(object);
+    let shown = relations::shown_by(context, &object.metadata, Some(&used.secret));
+    if let Some(name) = shown.first() {
+        let why = format!(
+            "ServiceBinding {name} shows it to pods that are not rolled for it; when they use the new login, drop the old \
+             one with `mooring rotate --finish`"
+        );
+        return Ok((None, Some(why)));
+    }
     let part = format!("{}={}", object.name_any(), ours.revision());
     Ok(
         match given(&context.client, &context.stores.workloads, &used, &part).await? {
             Given::Waiting(why) => (None, Some(why)),
+            // Old pods may serve for a while after they were told to end. Where the provider says who uses an account,
+            // it is not asked of time.
+            Given::All if generations.since + GRACE > context.engine.clock().now() => (Some(Revoking::IfUnused), None),
             Given::All => (Some(Revoking::UnlessUsed), None),
             Given::Nobody if is_injected(object) => (Some(Revoking::IfUnused), None),
             Given::Nobody => {
@@ -167,6 +182,14 @@ fn told(
         names => names,
     };
     let key = object.spec.key(&object.namespace().unwrap_or_default());
+    if !generations.has_room() {
+        let message = format!(
+            "{} logins before the present one are still good, so none is added: {waits}. Drop them by `mooring rotate \
+             {key} --finish` once nobody uses them",
+            generations.retiring.len()
+        );
+        return Told::no("TooManyLogins", message);
+    }
     if generations
         .retiring
         .iter()

@@ -96,7 +96,8 @@ impl Ours {
 
     /// Which generations of its login there are, if it says so.
     pub(super) fn generations(&self) -> Option<Generations> {
-        serde_json::from_str(self.annotation(names::GENERATIONS)?).ok()
+        let written: Generations = serde_json::from_str(self.annotation(names::GENERATIONS)?).ok()?;
+        Some(written).filter(Generations::is_sound)
     }
 
     /// When it was made.

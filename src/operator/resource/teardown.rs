@@ -342,6 +342,7 @@ impl Going<'_> {
             existing: self.existing().filter(|_| self.shared.is_none()),
             want,
             retiring: Vec::new(),
+            known: None,
             may_adopt: false,
         };
         let report = engine.step(&connection, &job, &self.memory(), &()).await;

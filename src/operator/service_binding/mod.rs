@@ -84,13 +84,12 @@ struct Projector {
 /// Runs the controller. `ours`: ServiceBindings are reconciled; else our finalizers are let go, and that is all.
 pub(super) async fn run(context: Arc<Context>, ours: bool, shutdown: CancellationToken) {
     let client = &context.client;
-    let bindings = Watched::start(Api::all(client.clone()), watcher::Config::default(), &shutdown);
+    let bindings = context.stores.service_bindings.clone();
     let mappings = if ours {
         Watched::start(Api::all(client.clone()), watcher::Config::default(), &shutdown)
     } else {
         Watched::nothing()
     };
-    // Not among the stores that everything waits for: where rights on these are wanting, only this stands still.
     let ready = async { tokio::join!(bindings.ready(), mappings.ready()) };
     if shutdown.run_until_cancelled(ready).await.is_none() {
         return;
@@ -161,13 +160,8 @@ impl Projector {
             Ok(binding) => self.converge(binding).await,
             Err(invalid) => {
                 let message = format!("it cannot be read: {}; what it has in workloads stays", invalid.error);
-                report::complain(
-                    &self.context.client,
-                    meta,
-                    Vec::new(),
-                    &Problem::new("Invalid", message),
-                )
-                .await?;
+                let before = report::written(&self.context.client, meta).await?;
+                report::complain(&self.context.client, meta, before, &Problem::new("Invalid", message)).await?;
                 Ok(Action::await_change())
             }
         }
@@ -224,16 +218,17 @@ impl Projector {
             }
         }
         let wait = tally.wait;
+        let poll = self.context.options.poll;
         let is_away = service
             .as_ref()
             .is_err_and(|problem| problem.reason == "SecretNotFound");
+        let away = report::unavailable_for(binding).div_f64(10.0).clamp(SOON, poll.max(SOON));
         let standing = Standing {
             workload: tally.outcome(&wanted, &meant, service.is_ok()),
             service,
         };
         report::write(client, binding, &standing).await?;
-        let poll = self.context.options.poll;
-        let wait = wait.into_iter().chain(is_away.then_some(SOON)).min().unwrap_or(poll);
+        let wait = wait.into_iter().chain(is_away.then_some(away)).min().unwrap_or(poll);
         Ok(Action::requeue(wait))
     }
 

@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
-use super::{record::Record, want::Want};
+use super::{
+    record::{Put, Record},
+    want::Want,
+};
 use crate::{
     api::service_binding::EnvMapping,
     operator::workload::mapping::{Container, Shape, named},
@@ -113,7 +116,7 @@ impl Planner<'_> {
             let ours = self.before.variables(uid, &container.label());
             container
                 .env
-                .retain(|there| !(is_one_of(there, ours) && is_reference(there)));
+                .retain(|there| !is_one_of(there, ours));
         }
     }
 
@@ -126,7 +129,7 @@ impl Planner<'_> {
             let is_wanted = |there: &Json| is_meant && want.env.iter().any(|env| there["name"] == env.name.as_str());
             container
                 .env
-                .retain(|there| is_wanted(there) || !(is_one_of(there, ours) && is_reference(there)));
+                .retain(|there| is_wanted(there) || !is_one_of(there, ours));
             let path = path(want, container).ok().filter(|_| is_meant);
             let stays = |there: &Json| there["name"] != volume || there["mountPath"].as_str() == path.as_deref();
             container.volume_mounts.retain(stays);
@@ -164,8 +167,7 @@ impl Planner<'_> {
                 let there = named(&container.env, name);
                 let says_so = there.is_some_and(|there| is_within(&wanted, there));
                 let is_ours = there.is_none_or(|there| {
-                    let is_known = ours.is_some_and(|ours| ours.contains(name)) && is_reference(there);
-                    is_known || is_taken_over && says_so
+                    is_one_of(there, ours) || is_taken_over && says_so
                 });
                 let is_anothers = self.after.bindings.values().any(|other| other.has(&label, name));
                 if !is_ours || is_anothers {
@@ -202,7 +204,7 @@ impl Planner<'_> {
             };
         }
         if is_there {
-            self.after.bindings.insert(uid.clone(), variables.into());
+            self.after.bindings.insert(uid.clone(), Put::new(variables, secret));
         }
         Share { is_there, refused }
     }
@@ -316,14 +318,12 @@ fn is_within(inner: &Json, outer: &Json) -> bool {
     }
 }
 
-fn is_one_of(there: &Json, names: Option<&BTreeSet<String>>) -> bool {
-    let name = there["name"].as_str();
-    name.zip(names).is_some_and(|(name, names)| names.contains(name))
-}
-
-/// Whether a variable still refers to something, as ours do: where somebody put a value in its place, it is theirs.
-fn is_reference(there: &Json) -> bool {
+/// Whether a variable is one of those that were put in and refers to what it was made to refer to: where somebody put
+/// something else in its place, it is theirs.
+fn is_one_of(there: &Json, ours: Option<(&BTreeSet<String>, &str)>) -> bool {
+    let Some((names, secret)) = ours else { return false };
     let from = &there["valueFrom"];
     let is_ours = |path: &str| path.starts_with(&format!("metadata.annotations['{ANNOTATIONS}"));
-    from.get("secretKeyRef").is_some() || from["fieldRef"]["fieldPath"].as_str().is_some_and(is_ours)
+    there["name"].as_str().is_some_and(|name| names.contains(name))
+        && (from["secretKeyRef"]["name"] == secret || from["fieldRef"]["fieldPath"].as_str().is_some_and(is_ours))
 }

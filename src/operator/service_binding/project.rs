@@ -234,7 +234,9 @@ fn is_kept(mapping: &Mapping, written: &Json, wants: &[Want]) -> bool {
 
 fn unlike(resource: &ApiResource, mapping: &Mapping, kinds: &Mapping, problem: &str) -> Problem {
     let name = format!("{}.{}", resource.plural, resource.group);
-    let advice = if mapping.is_same_as(kinds) {
+    let advice = if (resource.group.as_str(), resource.kind.as_str()) == ("argoproj.io", "Rollout") {
+        "where it runs the pod template of another workload (spec.workloadRef), bind that one".to_owned()
+    } else if mapping.is_same_as(kinds) {
         format!(
             "it has no pod template where a Deployment has one; say where in a ClusterWorkloadResourceMapping {name}"
         )

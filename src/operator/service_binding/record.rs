@@ -34,15 +34,17 @@ pub(super) struct Put {
     /// Its variables, by their container.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl From<BTreeMap<String, BTreeSet<String>>> for Put {
-    fn from(env: BTreeMap<String, BTreeSet<String>>) -> Self {
-        Self { env }
-    }
+    /// The Secret that they refer to.
+    secret: String,
 }
 
 impl Put {
+    /// Variables by their container, which refer to this Secret.
+    pub(super) fn new(env: BTreeMap<String, BTreeSet<String>>, secret: &str) -> Self {
+        let secret = secret.to_owned();
+        Self { env, secret }
+    }
+
     /// Whether a variable of a container is its.
     pub(super) fn has(&self, container: &str, name: &str) -> bool {
         self.env.get(container).is_some_and(|names| names.contains(name))
@@ -67,9 +69,10 @@ impl Record {
         annotations.insert(names::SERVICE_BINDINGS.to_owned(), json!(text));
     }
 
-    /// The variables of a ServiceBinding in a container.
-    pub(super) fn variables(&self, uid: &str, container: &str) -> Option<&BTreeSet<String>> {
-        self.bindings.get(uid)?.env.get(container)
+    /// The variables of a ServiceBinding in a container, and the Secret that they refer to.
+    pub(super) fn variables(&self, uid: &str, container: &str) -> Option<(&BTreeSet<String>, &str)> {
+        let put = self.bindings.get(uid)?;
+        Some((put.env.get(container)?, &put.secret))
     }
 
     /// The mapping by which all this was put in; `kinds` is the default one.

@@ -1,9 +1,12 @@
 //! What is said of a ServiceBinding, in one write.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Client,
-    api::{ObjectMeta, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams},
     core::DeserializeGuard,
 };
 use serde_json::json;
@@ -88,6 +91,32 @@ pub(super) async fn write(client: &Client, binding: &ServiceBinding, standing: &
         return Ok(());
     }
     patch(client, &binding.metadata, &json!({ "status": after })).await
+}
+
+/// How long a ServiceBinding has been without its service, as far as that is written.
+pub(super) fn unavailable_for(binding: &ServiceBinding) -> Duration {
+    let conditions = binding.status.iter().flat_map(|status| &status.conditions);
+    let since = conditions
+        .filter(|condition| condition.type_ == SERVICE && condition.status == "False")
+        .map(|condition| condition.last_transition_time.0)
+        .next();
+    since.map_or(Duration::ZERO, |since| {
+        Timestamp::now().duration_since(since).try_into().unwrap_or_default()
+    })
+}
+
+/// The conditions of one that cannot be decoded.
+pub(super) async fn written(client: &Client, meta: &ObjectMeta) -> kube::Result<Vec<Condition>> {
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    let resource = ApiResource::erase::<ServiceBinding>(&());
+    let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource);
+    // By a list, for which there is the right anyway.
+    let this = ListParams::default().fields(&format!("metadata.name={}", meta.name.as_deref().unwrap_or_default()));
+    let object = api.list(&this).await?.items.pop();
+    let conditions = object.map(|object| object.data["status"]["conditions"].clone());
+    Ok(conditions
+        .and_then(|conditions| serde_json::from_value(conditions).ok())
+        .unwrap_or_default())
 }
 
 /// Says of one that cannot be decoded, or of one that is going, what is to be said of it.

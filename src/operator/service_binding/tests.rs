@@ -188,6 +188,28 @@ fn a_variable_of_our_binding_controller_is_neither_taken_nor_taken_out() {
 }
 
 #[test]
+fn a_variable_that_its_owner_refers_elsewhere_is_theirs_from_then_on() {
+    let mut wanted = want("1");
+    wanted.env = vec![EnvMapping {
+        name: "HOST".into(),
+        key: "host".into(),
+    }];
+    let wants = [wanted];
+    let (mut there, ..) = settled(object(&json!([{"name": "web"}])), &wants);
+    let env = there["spec"]["template"]["spec"]["containers"][0]["env"]
+        .as_array_mut()
+        .expect("a list");
+    let host = env.iter_mut().find(|one| one["name"] == "HOST").expect("it is set");
+    host["valueFrom"]["secretKeyRef"]["name"] = json!("mine");
+    let theirs = host.clone();
+    let (after, _, refused) = settled(there, &wants);
+    assert!(refused["1"].len() == 1, "it is told: {refused:?}");
+    let (bare, ..) = settled(after, &[]);
+    let env = containers(&bare)[0]["env"].as_array().expect("a list");
+    assert_eq!(named(env, "HOST"), Some(&theirs));
+}
+
+#[test]
 fn while_the_secret_is_not_known_what_is_there_stays() {
     let (after, ..) = settled(object(&json!([{"name": "web"}])), &[want("1")]);
     let unknown = Want {

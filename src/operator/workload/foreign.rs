@@ -7,7 +7,7 @@ use std::{borrow::Cow, time::Duration};
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource, api::ObjectMeta, runtime::watcher};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -84,8 +84,14 @@ foreign!(
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct RolloutSpec {
     /// The workload whose pod template it runs, if it has none of its own.
-    #[serde(default, rename = "workloadRef")]
+    #[serde(default, rename = "workloadRef", deserialize_with = "whole")]
     pub workload_ref: Option<WorkloadReference>,
+}
+
+/// One that lacks a part, which its definition admits, refers to nothing; it must not stand in the way of all others.
+fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<WorkloadReference>, D::Error> {
+    let written = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(written).ok())
 }
 
 /// Asks which kinds are served, for the watches of them.

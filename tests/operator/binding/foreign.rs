@@ -424,6 +424,23 @@ async fn a_rollout_with_a_workload_ref_is_bound_in_its_workload() {
     scene.let_go("db").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_refers_to_half_of_a_workload_stands_in_nobodys_way() {
+    let scene = with_shipped("half").await;
+    let half = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "half"},
+        "spec": {"replicas": 1, "workloadRef": {"kind": "Deployment", "name": "web"}},
+    });
+    scene.put(WorkloadKind::Rollout, &half).await;
+    let whole = any(WorkloadKind::Rollout, &mut StdRng::seed_from_u64(5));
+    scene.put(WorkloadKind::Rollout, &whole).await;
+    let workload =
+        json!({"spec": {"workload": {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web"}}});
+    scene.declare("db", "web", "DB", workload).await;
+    scene.provide("db", 1).await;
+    scene.until("db", "Bound").await;
+}
+
 /// Where a kind is not defined nothing is asked for again and again; when it comes, it is watched, and when it goes, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_comes_later_is_watched_then() {
