@@ -48,9 +48,9 @@
 //! - **A password is stored before anything is created**, and what a provider was told is remembered as a keyed hash.
 //!   So a restored Secret, a rotation and a reclaimed database are one mechanism.
 //! - **A login is replaced beside the old one.** Each generation of it has a name of its own ([`engine::rotation`]), is
-//!   shown once the provider has it, and the one before goes when no pod has it and no session of it is open. Which
-//!   generations there are stands in the Secret, in one write with the passwords; the status and the names that the
-//!   ledger has are what that is mended from.
+//!   shown once the provider has it, and the one before goes when no pod has it and no session of it is open, where the
+//!   provider counts them. Which generations there are stands in the Secret, in one write with the passwords; the status
+//!   and the names that the ledger has are what that is mended from.
 //!
 //! # Where this differs from the first plan, and why
 //! - `converge` lives with the contract and not in the engine, so that the conformance kit drives adapters by the very

@@ -160,7 +160,11 @@ fn each_way_to_set_it_up_renders_what_kustomize_renders() {
     let mut all = by_kustomize("crds");
     all.extend(by_kustomize("crds/servicebinding"));
     assert_same(
-        by_name(templated(DEFINITIONS, "mooring-system", &["serviceBindings.enabled=true"])),
+        by_name(templated(
+            DEFINITIONS,
+            "mooring-system",
+            &["serviceBindings.enabled=true"],
+        )),
         all,
     );
 }

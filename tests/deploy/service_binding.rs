@@ -152,7 +152,12 @@ fn definitions_without_the_rights_stop_nothing_else() {
     story.eventually("it is ready", || {
         is_told(&story.get("cloudresource", "shop-web-log"), "True", "Ready")
     });
-    story
-        .0
-        .run(&["delete", "cloudresource", "shop-web-log", "-n", "story", "--timeout=60s"]);
+    story.0.run(&[
+        "delete",
+        "cloudresource",
+        "shop-web-log",
+        "-n",
+        "story",
+        "--timeout=60s",
+    ]);
 }

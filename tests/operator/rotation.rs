@@ -217,7 +217,10 @@ async fn a_word_about_one_rotation_is_none_about_the_next() {
     annotate(&bound.team, NAME, "mooring.dev/undo-rotation", "3").await;
     assert_eq!(bound.another(&third).await["username"], "shop_g2");
     quiet(&bound.team, NAME).await;
-    assert!(bound.admits(&third), "somebody uses it, and the word to drop it was about another");
+    assert!(
+        bound.admits(&third),
+        "somebody uses it, and the word to drop it was about another"
+    );
     bound.sessions("shop_g3", 0);
     assert_eq!(bound.settled().await["username"], "shop_g2");
 }
@@ -233,10 +236,7 @@ async fn a_login_that_was_dropped_unheard_is_good_again_before_it_is_shown_again
     let cloud = &bound.team.cloud;
     cloud.plan_faults(|call: &Call| (call.op == Op::DropAccount).then_some(Fault::After));
     bound.sessions("shop", 0);
-    eventually("it is dropped", async || {
-        (!bound.admits(&bound.first)).then_some(())
-    })
-    .await;
+    eventually("it is dropped", async || (!bound.admits(&bound.first)).then_some(())).await;
     annotate(&bound.team, NAME, "mooring.dev/undo-rotation", "2").await;
     let back = bound.another(&second).await;
     cloud.clear_faults();

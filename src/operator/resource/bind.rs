@@ -33,6 +33,9 @@ use crate::{
 /// When a bind that waits is looked at again, if its target does not wake it before.
 const LATER: Duration = Duration::from_secs(30);
 
+/// When it is looked again whether the provider of its target is connected.
+const CONNECTING: Duration = Duration::from_secs(1);
+
 /// Reconciles a bind that is to be there.
 pub(super) async fn reconcile(
     context: &Context,
@@ -48,6 +51,10 @@ pub(super) async fn reconcile(
         object = claimed;
     }
     let before = object.status.clone().unwrap_or_default();
+    if before.binding.is_some() && is_connecting(context, &declaration) {
+        // After a start of the operator, or of the ProviderConfig: what it has still works.
+        return Ok(Action::requeue(CONNECTING));
+    }
     let mut status = CloudResourceStatus {
         kind: Some(declaration.declares.to_string()),
         observed_generation: object.metadata.generation,
@@ -171,8 +178,11 @@ async fn bound(
     if own {
         // What it is called, and whether it can be kept, is its provider's to say: without that nothing is written anew.
         let Some(served) = adapter(context, &target, kind) else {
-            *next = Some(Duration::from_secs(1));
-            return Ok(Err(Told::no("WaitingFor", format!("the provider of `{to}` is being connected"))));
+            *next = Some(CONNECTING);
+            return Ok(Err(Told::no(
+                "WaitingFor",
+                format!("the provider of `{to}` is being connected"),
+            )));
         };
         match served.grants(access) {
             Err(error) => return Ok(Err(Told::no(error.reason(), format!("access: {}", error.message())))),
@@ -303,6 +313,13 @@ pub(super) fn logins(
     let wish = account::of_bind(bind, sharing);
     let adapter = adapter(context, target, kind)?;
     Some(move |generation| adapter.login(&identity, &of_generation(&wish, generation)))
+}
+
+/// Whether what serves the target is known and not connected yet.
+fn is_connecting(context: &Context, declaration: &Declaration) -> bool {
+    let target = relations::target(context, declaration).and_then(|(_, target)| target);
+    let provider = target.and_then(|target| target.status().provider);
+    provider.is_some_and(|provider| context.engine.connections().get(&provider).is_none())
 }
 
 /// What serves a target, once it is known where that is.

@@ -246,9 +246,17 @@ pub(super) fn shown_in(
     let Ok(binding) = &guard.0 else { return Vec::new() };
     let service = &binding.spec.service;
     let is_shown = |guard: &DeserializeGuard<CloudResource>| {
-        let secret = guard.0.as_ref().ok().and_then(|object| object.status.as_ref()?.binding.clone());
+        let secret = guard
+            .0
+            .as_ref()
+            .ok()
+            .and_then(|object| object.status.as_ref()?.binding.clone());
         guard.meta().namespace == binding.metadata.namespace
-            && shows(service, &guard.name_any(), secret.as_ref().map(|secret| secret.name.as_str()))
+            && shows(
+                service,
+                &guard.name_any(),
+                secret.as_ref().map(|secret| secret.name.as_str()),
+            )
     };
     let found = context.stores.resources.filter(is_shown);
     found.iter().map(|guard| ObjectRef::from_obj(guard.as_ref())).collect()

@@ -56,7 +56,8 @@ pub(super) fn is_watched_elsewhere(group: &str, kind: &str) -> bool {
     let is_known = |known: &WorkloadKind| known.as_str() == kind && known.resource().group == group;
     // Of Jobs only some are, and of other projects' kinds nobody tells the news here.
     let workload = WorkloadKind::ALL.iter().find(|known| is_known(known));
-    workload.is_some_and(|kind| *kind != WorkloadKind::Job && !kind.has_atomic_lists()) || (group, kind) == ("mooring.dev", "CloudResource")
+    workload.is_some_and(|kind| *kind != WorkloadKind::Job && !kind.has_atomic_lists())
+        || (group, kind) == ("mooring.dev", "CloudResource")
 }
 
 /// The kinds.

@@ -222,7 +222,9 @@ impl Projector {
         let is_away = service
             .as_ref()
             .is_err_and(|problem| problem.reason == "SecretNotFound");
-        let away = report::unavailable_for(binding).div_f64(10.0).clamp(SOON, poll.max(SOON));
+        let away = report::unavailable_for(binding)
+            .div_f64(10.0)
+            .clamp(SOON, poll.max(SOON));
         let standing = Standing {
             workload: tally.outcome(&wanted, &meant, service.is_ok()),
             service,

@@ -114,9 +114,7 @@ impl Planner<'_> {
         for container in &mut self.changed.containers {
             container.volume_mounts.retain(|there| there["name"] != volume);
             let ours = self.before.variables(uid, &container.label());
-            container
-                .env
-                .retain(|there| !is_one_of(there, ours));
+            container.env.retain(|there| !is_one_of(there, ours));
         }
     }
 
@@ -166,9 +164,7 @@ impl Planner<'_> {
                 let wanted = variable(want, secret, name, key);
                 let there = named(&container.env, name);
                 let says_so = there.is_some_and(|there| is_within(&wanted, there));
-                let is_ours = there.is_none_or(|there| {
-                    is_one_of(there, ours) || is_taken_over && says_so
-                });
+                let is_ours = there.is_none_or(|there| is_one_of(there, ours) || is_taken_over && says_so);
                 let is_anothers = self.after.bindings.values().any(|other| other.has(&label, name));
                 if !is_ours || is_anothers {
                     if !says_so {

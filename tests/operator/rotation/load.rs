@@ -239,3 +239,67 @@ async fn a_rotation_of_a_real_postgresql_under_load_fails_no_query() {
 async fn a_rotation_of_a_real_mariadb_under_load_fails_no_query() {
     nobody_is_cut_off(Engine::Mariadb).await;
 }
+
+/// While the provider is not connected yet, what a bind's login is called is not known, and it stays as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bind_to_a_real_database_keeps_its_login_when_the_operator_starts_anew() {
+    const BIND: &str = "shop-report-db";
+    let server = Server::start(Engine::Postgresql).await;
+    let cluster = Cluster::own();
+    let mut operator = cluster.operator();
+    let team = Team::new(&cluster, "bindkept").await;
+    let environment = environment(&team, &server).await;
+    let mut declared = written("db", "rds", json!({"engine": "postgresql"}));
+    declared["spec"]["environment"] = json!(environment);
+    team.apply_json(declared).await;
+    let mut bind = written("db", "bind", json!({"to": "web/db", "access": "readonly"}));
+    bind["metadata"]["name"] = json!(BIND);
+    bind["spec"]["component"] = json!("report");
+    team.apply_json(bind).await;
+    ready(&team, BIND).await;
+    let first = entries(&team, BIND).await;
+    for n in 0..3 {
+        operator.kill();
+        operator = cluster.operator();
+        // It is looked at from the first moment on.
+        annotate(&team, BIND, "look", &n.to_string()).await;
+        ready(&team, BIND).await;
+        quiet(&team, BIND).await;
+        assert_eq!(entries(&team, BIND).await, first, "start {n}");
+    }
+    let may = server
+        .login(
+            &first["username"],
+            &first["password"],
+            Some(&first["database"]),
+            "SELECT 1",
+        )
+        .await;
+    may.expect("it is good");
+    annotate(&team, BIND, "mooring.dev/rotate", "monday").await;
+    let second = eventually("another login is shown", async || {
+        let now = entries(&team, BIND).await;
+        (now["username"] != first["username"]).then_some(now)
+    })
+    .await;
+    eventually("the one before is gone", async || {
+        let old = server.login(
+            &first["username"],
+            &first["password"],
+            Some(&first["database"]),
+            "SELECT 1",
+        );
+        old.await.is_err().then_some(())
+    })
+    .await;
+    let may = server
+        .login(
+            &second["username"],
+            &second["password"],
+            Some(&second["database"]),
+            "SELECT 1",
+        )
+        .await;
+    may.expect("it is good");
+    operator.stop().await.expect("it ends in good order");
+}

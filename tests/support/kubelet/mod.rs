@@ -8,7 +8,7 @@
 pub(crate) mod pod;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     net::Ipv4Addr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -77,11 +77,12 @@ async fn round(client: &Client, started: &Started, served: &mut HashMap<u16, Lis
     let ports: HashMap<_, _> = ports.collect();
     served.retain(|port, _| ports.contains_key(port));
     for (port, service) in ports {
-        if !served.contains_key(&port) {
-            match Listener::start(client, started, port, service).await {
-                Ok(listener) => drop(served.insert(port, listener)),
-                Err(error) => eprintln!("{NODE}: node port {port}: {error}"),
-            }
+        let Entry::Vacant(vacant) = served.entry(port) else {
+            continue;
+        };
+        match Listener::start(client, started, port, service).await {
+            Ok(listener) => drop(vacant.insert(listener)),
+            Err(error) => eprintln!("{NODE}: node port {port}: {error}"),
         }
     }
     Ok(())
