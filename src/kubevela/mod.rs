@@ -15,9 +15,17 @@
 //! Where that cannot be told by its name, the template says nothing and the binding controller injects as it does
 //! without KubeVela: one more rollout when it is bound.
 //!
-//! **Stages.** What a workload needs to start (`vpc`, `rds`, `bind`) comes before it; `vpc`, because a database may wait
-//! for its network. Alarms come after it. Health is whether there is a Secret to use, and that stays so: a database that
-//! is resized must not hold up a rollout.
+//! **Stages.** What a workload may show comes before it: none of these needs a workload to be ready, and one that started
+//! without its variables would not get them later. Alarms come after it. Where an environment does without a kind there
+//! will be no Secret, so the variables are optional, and the stage is what waits for them. That takes KubeVela's feature
+//! `MultiStageComponentApply`, which its chart turns on.
+//!
+//! **Health** is whether there is a Secret to use, and that stays so: a database that is resized must not hold up a
+//! rollout. But a change is seen by us before a workload may show what is new in it.
+//!
+//! **Where we were first.** KubeVela refuses what stands there without its labels, and says so on the Application. Whoever
+//! hands an Application over turns ours off (`--applications=off`) and gives it KubeVela's policy `take-over` for
+//! CloudResources: nothing is made anew.
 
 mod parameter;
 mod template;
@@ -62,9 +70,8 @@ pub fn definition(declares: Declares) -> String {
     let description = description.split_whitespace().collect::<Vec<_>>().join(" ");
     let template = template::template(declares, &parameter::definition(declares, &schema));
     let stage = match declares {
-        Declares::Resource(Kind::Vpc | Kind::Rds) | Declares::Bind => "PreDispatch",
         Declares::Resource(Kind::Monitor) => "PostDispatch",
-        Declares::Resource(_) => "DefaultDispatch",
+        Declares::Resource(_) | Declares::Bind => "PreDispatch",
     };
     format!(
         "# Generated: `mooring kubevela --write deploy/kubevela`.\n\

@@ -13,12 +13,12 @@ pub(super) fn template(declares: Declares, parameter: &str) -> String {
     )
 }
 
-/// Healthy is what was bound once, and not lost since.
+/// Healthy is what was bound once, and neither lost since nor going.
 pub(super) fn health_policy(declares: Declares) -> String {
     of(declares, include_str!("health.cue"))
 }
 
-/// What `Ready` says.
+/// What `Ready` says, and what is wrong beside it.
 pub(super) fn custom_status(declares: Declares) -> String {
     of(declares, include_str!("message.cue"))
 }

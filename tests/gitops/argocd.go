@@ -13,6 +13,7 @@ import (
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/health"
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync"
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
+	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/tracing"
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -120,7 +121,7 @@ func syncByArgoCD(ctx context.Context, objects []*unstructured.Unstructured, nam
 	pairs := sync.Reconcile(objects, live, namespace, clusterCache)
 	options := []diff.Option{diff.WithManager(argocdManager), diff.WithGVKParser(clusterCache.GetGVKParser())}
 	if mode == "server-side" {
-		resources, done, err := (&kube.KubectlCmd{Log: logr.Discard()}).ManageResources(config)
+		resources, done, err := (&kube.KubectlCmd{Log: logr.Discard(), Tracer: tracing.NopTracer{}}).ManageServerSideDiffDryRuns(config)
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Secret, Service},
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Resource, ResourceExt,
     api::{ApiResource, DynamicObject},
@@ -277,36 +278,57 @@ async fn neither_argo_cd_nor_flux_sees_drift_or_prunes_or_loses_a_binding() {
     }
 }
 
-/// A list that a tool can only replace whole: it and we cannot both be content, and the contest ends with a word.
+/// A list that can only be replaced whole: who goes by what is in git alone puts up with what is added, until that
+/// changes; who owns the list cannot, and the contest ends with a word, and without further rollouts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fight_about_an_atomic_list_ends() {
-    let team = crate::binding::with_clone_sets("fight").await;
-    let labels = json!({"app": "hand"});
-    let clone_set = json!({
-        "apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet", "metadata": {"name": "hand"},
-        "spec": {"selector": {"matchLabels": labels}, "template": {
-            "metadata": {"labels": labels}, "spec": {"containers": [{"name": "hand", "image": "shop:1.0"}]},
-        }},
-    });
-    let [_, mut resource] = by_hand("");
-    resource["spec"]["workload"] = json!({"apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet", "name": "hand"});
-    let git = [clone_set, resource];
-    Tool::Argo("apply").sync(&team, &git);
-    bound(&team, "hand-hand-db").await;
-    eventually("it is said that somebody undoes it", async || {
-        Tool::Argo("apply").sync(&team, &git);
-        let resource = team
-            .api::<CloudResource>()
-            .get("hand-hand-db")
-            .await
-            .expect("it is there");
-        let conditions = resource.status.unwrap_or_default().conditions;
-        conditions
-            .iter()
-            .any(|known| known.type_ == "Bound" && known.reason == "BindingContested")
-            .then_some(())
-    })
-    .await;
+    for tool in TOOLS {
+        let team = crate::binding::with_clone_sets("fight").await;
+        let labels = json!({"app": "hand"});
+        let [_, mut resource] = by_hand("");
+        resource["spec"]["workload"] =
+            json!({"apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet", "name": "hand"});
+        let git = |image: &str| {
+            let clone_set = json!({
+                "apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet", "metadata": {"name": "hand"},
+                "spec": {"selector": {"matchLabels": labels}, "template": {
+                    "metadata": {"labels": labels}, "spec": {"containers": [{"name": "hand", "image": image}]},
+                }},
+            });
+            [clone_set, resource.clone()]
+        };
+        tool.sync(&team, &git("shop:1.0"));
+        bound(&team, "hand-hand-db").await;
+        let is_owner = matches!(tool, Tool::Argo("server-side") | Tool::Flux);
+        if is_owner {
+            eventually(&format!("{tool:?}: it is said that somebody undoes it"), async || {
+                tool.sync(&team, &git("shop:1.0"));
+                let resource = team.api::<CloudResource>().get("hand-hand-db").await;
+                let conditions = resource.expect("it is there").status.unwrap_or_default().conditions;
+                let is_it = |known: &Condition| known.type_ == "Bound" && known.reason == "BindingContested";
+                conditions.iter().any(is_it).then_some(())
+            })
+            .await;
+            tool.sync(&team, &git("shop:1.0"));
+        }
+        let clone_sets = ApiResource::from_gvk(&GroupVersionKind::gvk("apps.kruise.io", "v1alpha1", "CloneSet"));
+        let clone_sets = Api::<DynamicObject>::namespaced_with(team.client.clone(), &team.namespace, &clone_sets);
+        let before = clone_sets.get("hand").await.expect("it is there").metadata.generation;
+        for _ in 0..3 {
+            let drift = tool.sync(&team, &git("shop:1.0"));
+            assert_eq!(drift, [""; 0], "{tool:?}: now both leave it");
+        }
+        let after = clone_sets.get("hand").await.expect("it is there").metadata.generation;
+        assert_eq!(after, before, "{tool:?}: no rollout for nothing");
+        if !is_owner {
+            assert_eq!(tool.sync(&team, &git("shop:2.0")).len(), 1, "{tool:?}: another image");
+            eventually("the variables are put back beside it", async || {
+                let spec = clone_sets.get("hand").await.ok()?.data["spec"].to_string();
+                (spec.contains("shop:2.0") && spec.contains("DB_PASSWORD")).then_some(())
+            })
+            .await;
+        }
+    }
 }
 
 /// Which says what of an object.
@@ -411,7 +433,7 @@ async fn health_checks_understand_what_the_operator_writes() {
     // No workload: it may come later.
     let mut alone = resource.clone();
     alone["metadata"]["name"] = json!("hand-hand-alone");
-    alone["spec"]["name"] = json!("hand-hand-alone");
+    alone["spec"]["name"] = json!("alone");
     alone["spec"]["workload"]["name"] = json!("comes-later");
     team.apply_json(alone).await;
     until(&resources, "hand-hand-alone", "Bound", "NoWorkload").await;
@@ -420,11 +442,11 @@ async fn health_checks_understand_what_the_operator_writes() {
 
     // Bad input, an Environment that names nobody, and their Application.
     let mut lost = resource.clone();
-    lost["metadata"]["name"] = json!("hand-hand-lost");
-    lost["spec"]["name"] = json!("lost");
+    lost["metadata"]["name"] = json!("lost-hand-db");
+    lost["spec"]["application"] = json!("lost");
     lost["spec"]["environment"] = json!("is-not-there");
     team.apply_json(lost).await;
-    let lost = until(&resources, "hand-hand-lost", "Ready", "EnvironmentNotFound").await;
+    let lost = until(&resources, "lost-hand-db", "Ready", "EnvironmentNotFound").await;
     assert_health("without an Environment", &lost, "Degraded", "Failed");
     let nobody = format!("{}-nobody", team.namespace);
     team.apply_json(json!({

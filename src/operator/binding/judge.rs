@@ -366,13 +366,15 @@ fn revision(wanted: &[Wanted], plan: &Plan, before: Option<&str>) -> Option<Stri
         .filter(counted)
         .map(|wanted| (wanted.resource.as_str(), wanted.revision.to_string()))
         .collect();
-    // Of one that cannot be decoded the revision is not known, and must not change for that.
+    // Of one that cannot be decoded, or has lost its status, the revision is not known, and must not change for that.
     for part in before.unwrap_or_default().split(',') {
         let Some((name, revision)) = part.split_once('=') else {
             continue;
         };
         let is_unknown = |wanted: &Wanted| {
-            wanted.resource == name && !wanted.is_going && !wanted.bound && wanted.env == Env::Unknown
+            let share = plan.shares.get(&wanted.resource);
+            let is_kept = wanted.env == Env::Unknown || share.is_some_and(|share| !share.containers.is_empty());
+            wanted.resource == name && !wanted.is_going && !wanted.bound && is_kept
         };
         if wanted.iter().any(is_unknown) {
             parts.entry(name).or_insert_with(|| revision.to_owned());
