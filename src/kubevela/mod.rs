@@ -23,9 +23,9 @@
 //! **Health** is whether there is a Secret to use, and that stays so: a database that is resized must not hold up a
 //! rollout. But a change is seen by us before a workload may show what is new in it.
 //!
-//! **Where we were first.** KubeVela refuses what stands there without its labels, and says so on the Application. Whoever
-//! hands an Application over turns ours off (`--applications=off`) and gives it KubeVela's policy `take-over` for
-//! CloudResources: nothing is made anew.
+//! **Where we were first.** KubeVela goes on with what stands there, by the labels that our Application controller put on
+//! it: nothing is made anew. While that one is on as well, the two write the same variables in two ways (here they are
+//! optional), so it is turned off first (`--applications=off`): then a workload is rolled once.
 
 mod parameter;
 mod template;

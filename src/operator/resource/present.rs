@@ -338,7 +338,9 @@ async fn conclude(
         }
         None => true,
     };
-    if report.is_ready() && is_good && ready.as_ref().is_some_and(|ready| ready.is) {
+    // One that is being changed may not say what it needs to be used; what consumers have goes on to be good.
+    let says_nothing = report.bindings.is_empty() && status.binding.is_some();
+    if !says_nothing && report.is_ready() && is_good && ready.as_ref().is_some_and(|ready| ready.is) {
         let publication = Publication {
             kind: inputs.kind,
             entries: &report.bindings,
