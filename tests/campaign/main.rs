@@ -2,9 +2,9 @@
 //!
 //! Each seed is a story: an application is declared, then partly parked or withdrawn and declared again; meanwhile
 //! calls fail before and after their effect, are throttled, arrive late; new resources cannot be seen for a while, and
-//! what was seen is missed for a while, by one look and not by the next; the process is dropped at any await, two
-//! processes run at once, the ledger or the cluster's own memory is lost; resources are destroyed behind our back and
-//! a stranger uses our names. Then all goes well for a while, and a checker looks at what there is.
+//! those that are to go are missed while they are there; the process is dropped at any await, two processes run at
+//! once, the ledger or the cluster's own memory is lost; resources are destroyed behind our back and a stranger uses
+//! our names. Then all goes well for a while, and a checker looks at what there is.
 //!
 //! The same stories are told of Alibaba Cloud: the real adapters, whose signed requests go to the simulator in this
 //! process, where each request of a call may fail, be answered by half a body, or arrive when nobody waits any more.

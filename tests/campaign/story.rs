@@ -1,12 +1,6 @@
 //! The story of one seed.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, btree_map::Entry},
-    ops::Add,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::BTreeMap, ops::Add, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use mooring::{
@@ -67,10 +61,10 @@ struct Now {
     broken: Broken,
     random: StdRng,
     taken: BTreeMap<ExternalId, Owner>,
-    /// How likely a look is the first of some that miss what is there, and since when each was missed so, before it was to
-    /// go and from then on; `None` while it was not.
+    /// How likely a look is the first of some that miss what is there and is to go, and since when each was missed so;
+    /// `None` while it was not.
     lag: f64,
-    lagging: BTreeMap<(ExternalId, bool), Option<Instant>>,
+    lagging: BTreeMap<ExternalId, Option<Instant>>,
 }
 
 thread_local! {
@@ -95,30 +89,21 @@ pub(crate) fn taker(id: &ExternalId) -> Option<Owner> {
     with(|now| now.taken.get(id).cloned())
 }
 
-/// Somebody began to delete it: from now on it may be missed once more.
+/// Somebody began to delete it: from now on it may be missed.
 pub(crate) fn is_to_go(id: ExternalId) {
-    with(|now| _ = now.lagging.entry((id, true)).or_default());
+    with(|now| _ = now.lagging.entry(id).or_default());
 }
 
-/// Whether a look misses this, which is there. Each is missed for a while, once, after it was seen, for what is new is
-/// missed as it is; and once when it is to go.
+/// Whether a look misses this, which is there and is to go. Each is missed for a while, once.
 pub(crate) fn lags(id: &ExternalId, within: Duration) -> bool {
-    with(|now| {
-        let going = now.lagging.contains_key(&(id.clone(), true));
-        match now.lagging.entry((id.clone(), going)) {
-            Entry::Vacant(unseen) => {
-                unseen.insert(None);
-                false
-            }
-            Entry::Occupied(mut known) => match known.get() {
-                Some(since) => now.lag > 0.0 && since.elapsed() < within.mul_f64(0.9) && now.random.random_bool(0.5),
-                None => {
-                    let begins = now.random.random_bool(now.lag);
-                    known.insert(begins.then(Instant::now));
-                    begins
-                }
-            },
+    with(|now| match now.lagging.get_mut(id) {
+        Some(Some(since)) => now.lag > 0.0 && since.elapsed() < within.mul_f64(0.9) && now.random.random_bool(0.5),
+        Some(since) => {
+            let begins = now.random.random_bool(now.lag);
+            *since = begins.then(Instant::now);
+            begins
         }
+        None => false,
     })
 }
 

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
+    time::Instant,
 };
 
 use k8s_openapi::api::{
@@ -25,7 +26,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     resource_support::delete,
-    support::cluster::{Cluster, Team, eventually},
+    support::cluster::{Cluster, PATIENCE, Team, eventually},
 };
 
 /// Runs the engine; what it answered.
@@ -356,14 +357,20 @@ async fn until<K: Serialize + Clone + std::fmt::Debug + DeserializeOwned>(
     type_: &str,
     reason: &str,
 ) -> Json {
-    eventually(&format!("{name}: {type_} {reason}"), async || {
-        let object = serde_json::to_value(api.get_opt(name).await.expect("an answer")?).expect("JSON");
-        let conditions = object["status"]["conditions"].as_array()?;
-        let is = |condition: &&Json| condition["type"] == type_ && condition["reason"] == reason;
-        conditions.iter().find(is)?;
-        Some(object.clone())
-    })
-    .await
+    let begun = Instant::now();
+    loop {
+        let object = serde_json::to_value(api.get_opt(name).await.expect("an answer")).expect("JSON");
+        let conditions = object["status"]["conditions"].as_array();
+        let is = |condition: &Json| condition["type"] == type_ && condition["reason"] == reason;
+        if conditions.is_some_and(|conditions| conditions.iter().any(is)) {
+            return object;
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{name}: {type_} {reason} is awaited of {object}"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

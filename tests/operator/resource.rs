@@ -492,7 +492,11 @@ async fn while_it_is_changed_consumers_have_what_they_had() {
     })
     .await;
     let after = eventually("it is changed", async || {
-        assert_eq!(entries(&team, "shop-web-db").await, first, "what they had is good all the time");
+        assert_eq!(
+            entries(&team, "shop-web-db").await,
+            first,
+            "what they had is good all the time"
+        );
         let object = get(&team, "shop-web-db").await;
         let is_over = condition(&object, "Ready")?.reason == "Ready" && condition(&object, "Synced")?.status == "True";
         (is_over && object.metadata.generation == condition(&object, "Synced")?.observed_generation).then_some(object)
