@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A walk that has not run out of calls to fail after so many never will.
-const CALLS: usize = 200;
+const CALLS: usize = 400;
 
 /// A whole life: up with an account, changed, parked and reclaimed, without the account, down.
 async fn whole(stage: &Stage<'_>, mut life: Life<'_>) -> Played {
