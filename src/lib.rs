@@ -22,7 +22,6 @@
 //!   of one resource, batches, budget, backoff.
 //! - [`ledger`]: what was intended and what exists, in SQL.
 //! - [`operator`]: the front for Kubernetes. [`local`]: the front without a cluster. [`cli`]: arguments and printing.
-//! - [`kubevela`]: our traits as TraitDefinitions, for clusters where KubeVela carries out Applications.
 //!
 //! Dependencies point one way: `providers/api` ← `providers/*` ← `engine` ← `operator`, `local` ← `cli` ← `main`.
 //!
@@ -47,10 +46,6 @@
 //!   when it goes.
 //! - **A password is stored before anything is created**, and what a provider was told is remembered as a keyed hash.
 //!   So a restored Secret, a rotation and a reclaimed database are one mechanism.
-//! - **A login is replaced beside the old one.** Each generation of it has a name of its own ([`engine::rotation`]), is
-//!   shown once the provider has it, and the one before goes when no pod has it and no session of it is open, where the
-//!   provider counts them. Which generations there are stands in the Secret, in one write with the passwords; the status
-//!   and the names that the ledger has are what that is mended from.
 //!
 //! # Where this differs from the first plan, and why
 //! - `converge` lives with the contract and not in the engine, so that the conformance kit drives adapters by the very
@@ -75,9 +70,7 @@
 //!
 //! # Deliberately absent
 //! A workflow engine, a saga or an undo log (steps are idempotent and observed); admission webhooks (CEL and policies
-//! do); a list or watch on Secrets; adoption of anything that nobody named; a cache of provider state that any step is
-//! taken by. (What rests is only glanced at: parts of it that take a call each are told as they were last seen, for as
-//! long as [`mooring_provider::Capability::glances`] says; what is amiss is looked at in full before anything is done.)
+//! do); a list or watch on Secrets; adoption of anything that nobody named; an in-process cache of provider state.
 
 #![allow(
     clippy::duplicated_attributes,
@@ -87,7 +80,6 @@
 pub mod api;
 pub mod cli;
 pub mod engine;
-pub mod kubevela;
 pub mod ledger;
 pub mod local;
 pub mod operator;

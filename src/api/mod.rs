@@ -17,7 +17,6 @@ pub mod properties;
 mod provider_config;
 mod retained_resource;
 mod schema;
-pub mod service_binding;
 mod status;
 
 use std::path::Path;
@@ -37,16 +36,12 @@ pub use provider_config::{
 };
 pub use retained_resource::{RetainedResource, RetainedResourceSpec, RetainedResourceStatus, RetainedStanding};
 pub use schema::{FreeForm, PROVIDERS, PerKind, PerProvider};
-pub use service_binding::{ClusterWorkloadResourceMapping, ServiceBinding};
-pub use status::{BindingReference, CloudResourceStatus, EffectiveValue, LoginStatus, Origin, Shared, condition};
+pub use status::{BindingReference, CloudResourceStatus, EffectiveValue, Origin, Shared, condition};
 
 /// The definitions of our own kinds.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let mut resource = CloudResource::crd();
-    // By this tools find what offers a Secret in `.status.binding.name`.
-    resource.metadata.labels = Some([("servicebinding.io/provisioned-service".to_owned(), "true".to_owned())].into());
     [
-        resource,
+        CloudResource::crd(),
         ProviderConfig::crd(),
         Environment::crd(),
         RetainedResource::crd(),
@@ -80,25 +75,6 @@ pub fn crd_files() -> Vec<(String, String)> {
              it\n# over KubeVela's own, which names fields that this one merely keeps.\n",
         ),
     ));
-    let bindings = service_binding::crds();
-    let kustomization = bindings
-        .iter()
-        .map(|crd| format!("  - {}\n", file_name(crd)))
-        .collect::<String>();
-    files.push((
-        "servicebinding/kustomization.yaml".to_owned(),
-        format!(
-            "# For clusters where nobody reconciles ServiceBindings: `kubectl create -k` it, which refuses where they are\n\
-             # defined already, or let `mooring run --service-bindings=on` define them. By the label\n\
-             # app.kubernetes.io/managed-by=mooring `mooring run` knows that they are its to reconcile.\n\
-             apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{kustomization}"
-        ),
-    ));
-    files.extend(
-        bindings
-            .iter()
-            .map(|crd| (format!("servicebinding/{}", file_name(crd)), yaml(crd, ""))),
-    );
     files
 }
 

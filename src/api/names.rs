@@ -33,22 +33,10 @@ pub const RELEASE: &str = "mooring.dev/release";
 pub const APPROVE: &str = "approve.mooring.dev/";
 /// Annotation on a CloudResource: a value that, once changed, makes new credentials.
 pub const ROTATE: &str = "mooring.dev/rotate";
-/// Annotation on a CloudResource, beside [`ROTATE`]: how long after that the old credentials are revoked, whoever uses
-/// them. Without it they are kept until nobody does.
-pub const REVOKE_AFTER: &str = "mooring.dev/revoke-after";
-/// Annotation on a CloudResource: the generation of credentials that is taken back in favour of the one before.
-pub const UNDO_ROTATION: &str = "mooring.dev/undo-rotation";
-/// Annotation on a CloudResource: no credentials but the current ones are kept any longer. Its value is the current
-/// generation and the highest there ever was, as `2/3`; it holds as long as both do.
-pub const FINISH_ROTATION: &str = "mooring.dev/finish-rotation";
-/// Annotation on a Secret of ours: which generations of its login there are.
-pub const GENERATIONS: &str = "mooring.dev/generations";
 /// Annotation on a Secret of ours: it holds credentials that the provider was not told of yet.
 pub const PENDING: &str = "mooring.dev/pending";
 /// Annotation on a Secret of ours: its revision. Annotation on a pod template: the revision of what is bound into it. A new one rolls the pods.
 pub const BINDING_REVISION: &str = "mooring.dev/binding-revision";
-/// Annotation on a workload whose lists are atomic: the variables in it that are Mooring's, by container.
-pub const BOUND_VARIABLES: &str = "mooring.dev/bound-variables";
 
 /// Finalizer on a CloudResource, an Application and a ProviderConfig: there is something to tear down first.
 pub const FINALIZER: &str = "mooring.dev/teardown";
@@ -66,12 +54,3 @@ pub const OAM_COMPONENT: &str = "app.oam.dev/component";
 pub const OAM_NAME: &str = "app.oam.dev/name";
 /// Label KubeVela puts on what it makes: the Application's namespace.
 pub const OAM_NAMESPACE: &str = "app.oam.dev/namespace";
-
-/// Annotation on a workload: what in it belongs to which ServiceBinding.
-pub const SERVICE_BINDINGS: &str = "mooring.dev/service-bindings";
-/// Annotation on a ServiceBinding: the kinds of workloads it may have been projected into, as `apps/v1/Deployment`.
-pub const PROJECTED_INTO: &str = "mooring.dev/projected-into";
-/// Field manager of the ServiceBinding controller, on every workload.
-pub const MANAGER_PROJECTION: &str = "mooring-projection";
-/// Label KubeVela puts on what a trait emits: the trait's type.
-pub const OAM_TRAIT_TYPE: &str = "trait.oam.dev/type";

@@ -57,7 +57,7 @@ pub struct RetainedResourceSpec {
     pub standing: RetainedStanding,
     /// Why, for a person.
     pub reason: String,
-    /// Until when a parked one is kept; until when a retained one is paid for, where its provider says so.
+    /// Until when a parked one is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub keep_until: Option<Timestamp>,

@@ -158,16 +158,7 @@ pub(super) fn port(_: &mut SchemaGenerator) -> Schema {
 /// Bounds what a type left unbounded, without which the API server puts no price on a CEL rule and refuses it. Drops
 /// the formats that it does not know and warns of, and `nullable`: what has no value is left out, and a rule that asks
 /// `has()` shall not meet a null.
-pub(super) fn settle(crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    each_schema(crd, bound)
-}
-
-/// [`settle`] of somebody else's kind: it admits no less than they say it does.
-pub(super) fn plain(crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    each_schema(crd, strip)
-}
-
-fn each_schema(mut crd: CustomResourceDefinition, change: fn(&mut Json)) -> CustomResourceDefinition {
+pub(super) fn settle(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let Some(schema) = version
             .schema
@@ -177,15 +168,23 @@ fn each_schema(mut crd: CustomResourceDefinition, change: fn(&mut Json)) -> Cust
             continue;
         };
         let mut json = serde_json::to_value(&*schema).expect("a schema is JSON");
-        change(&mut json);
+        bound(&mut json);
         *schema = serde_json::from_value(json).expect("it was a schema before");
     }
     crd
 }
 
 fn bound(schema: &mut Json) {
-    strip(schema);
-    within(schema, |object| match object.get("type").and_then(Json::as_str) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if object
+        .get("format")
+        .and_then(Json::as_str)
+        .is_some_and(|format| format.starts_with("uint"))
+    {
+        object.remove("format");
+    }
+    object.remove("nullable");
+    match object.get("type").and_then(Json::as_str) {
         Some("string") if !object.contains_key("enum") && object.get("format").is_none() => {
             object.entry("maxLength").or_insert(1024.into());
         }
@@ -196,30 +195,18 @@ fn bound(schema: &mut Json) {
             object.entry("maxProperties").or_insert(64.into());
         }
         _ => {}
-    });
-}
-
-fn strip(schema: &mut Json) {
-    within(schema, |object| {
-        let format = object.get("format").and_then(Json::as_str);
-        if format.is_some_and(|format| format.starts_with("uint")) {
-            object.remove("format");
-        }
-        object.remove("nullable");
-    });
-}
-
-/// Changes a schema and all those within it.
-fn within(schema: &mut Json, change: fn(&mut Map<String, Json>)) {
-    let Some(object) = schema.as_object_mut() else { return };
-    change(object);
+    }
     for key in ["items", "additionalProperties"] {
         if let Some(inner) = object.get_mut(key) {
-            within(inner, change);
+            bound(inner);
         }
     }
-    let properties = object.get_mut("properties").and_then(Json::as_object_mut);
-    for property in properties.into_iter().flatten() {
-        within(property.1, change);
+    for property in object
+        .get_mut("properties")
+        .and_then(Json::as_object_mut)
+        .into_iter()
+        .flatten()
+    {
+        bound(property.1);
     }
 }

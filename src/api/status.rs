@@ -1,6 +1,5 @@
 //! What is known of a CloudResource.
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use mooring_provider::ClusterId;
@@ -8,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Deletion, WorkloadReference};
-use crate::{engine::rotation::Generations, ledger::Memory};
+use crate::ledger::Memory;
 
 /// Types of conditions.
 pub mod condition {
@@ -20,8 +19,6 @@ pub mod condition {
     pub const BOUND: &str = "Bound";
     /// It is going; the message says what is waited for.
     pub const DELETING: &str = "Deleting";
-    /// Its consumers have one login, and no older one is good any more; the message says what is waited for.
-    pub const ROTATED: &str = "Rotated";
 }
 
 /// What is known of a CloudResource. Beside the conditions it is the cluster's memory of the resource.
@@ -31,7 +28,7 @@ pub struct CloudResourceStatus {
     /// The generation that this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Synced, Bound, once its login was rotated Rotated, and while it goes Deleting.
+    /// Ready, Synced, Bound, and while it goes Deleting.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
@@ -79,9 +76,6 @@ pub struct CloudResourceStatus {
     /// Counts the changes of the Secret's data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding_revision: Option<i64>,
-    /// Its consumers' login.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials: Option<LoginStatus>,
     /// The workloads that have it in their environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -89,19 +83,6 @@ pub struct CloudResourceStatus {
     /// What is remembered between steps.
     #[serde(flatten)]
     pub memory: Memory,
-}
-
-/// What is known of a login, but for its password.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LoginStatus {
-    /// Its generations.
-    #[serde(flatten)]
-    pub generations: Generations,
-    /// When it is rotated by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub next_rotation: Option<Timestamp>,
 }
 
 /// Whose a resource is that several clusters share.

@@ -88,12 +88,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         cluster: Cluster,
     },
-    /// Give a binding new credentials. The old ones stay good until nobody uses them.
+    /// Give a binding new credentials.
     Rotate {
         /// The resource or the bind, as NAMESPACE/APPLICATION/COMPONENT/NAME.
         key: Key,
-        #[command(flatten)]
-        turn: Turn,
         #[command(flatten)]
         files: Files,
         #[command(flatten)]
@@ -120,50 +118,11 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
     },
-    /// Print the TraitDefinitions for a cluster with KubeVela.
-    Kubevela {
-        /// Write them, and what belongs to them, into this directory instead.
-        #[arg(long, value_name = "DIR")]
-        write: Option<PathBuf>,
-    },
     /// Print the completions of a shell.
     Completion {
         /// The shell.
         shell: clap_complete::Shell,
     },
-}
-
-/// What becomes of the credentials there are.
-#[derive(Debug, Args)]
-#[group(multiple = false)]
-pub(crate) struct Turn {
-    /// Revoke the old ones after this time, whoever uses them: `1h`.
-    #[arg(long, value_name = "TIME")]
-    revoke_after: Option<Span>,
-    /// Revoke the old ones as soon as there are new ones: they leaked.
-    #[arg(long)]
-    now: bool,
-    /// Go back to the ones before, while they are still good.
-    #[arg(long)]
-    undo: bool,
-    /// Revoke what is left of the old ones, whoever uses them.
-    #[arg(long)]
-    finish: bool,
-}
-
-impl From<Turn> for crate::local::Turn {
-    fn from(turn: Turn) -> Self {
-        match turn {
-            Turn {
-                revoke_after: Some(after),
-                ..
-            } => Self::Revoke(after),
-            Turn { now: true, .. } => Self::Revoke(Span::new(std::time::Duration::ZERO)),
-            Turn { undo: true, .. } => Self::Undo,
-            Turn { finish: true, .. } => Self::Finish,
-            Turn { .. } => Self::Rotate,
-        }
-    }
 }
 
 /// Files that are read.

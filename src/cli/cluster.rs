@@ -13,14 +13,14 @@ use kube::{
 };
 use mooring_provider::{ClusterId, Credentials, Identity, Key, Kind};
 use secrecy::SecretString;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::args::Cluster;
 use crate::{
     api::{CloudResource, Environment, ProviderConfig, RetainedResource, RetainedStanding, names},
-    engine::{Connection, Engine, Entry, SystemClock, effective, rotation::Generations, shared_owner},
+    engine::{Connection, Engine, Entry, SystemClock, effective, shared_owner},
     ledger::{InMemory, Ledger, Memory, Record, Standing},
-    local::{Listed, Turn},
+    local::Listed,
 };
 
 pub(super) use approve::approve;
@@ -309,55 +309,30 @@ async fn find(client: &Client, wanted: &Key) -> Result<CloudResource, Error> {
         })
 }
 
-async fn annotate<K>(api: Api<K>, name: &str, annotations: Json) -> Result<(), Error>
+async fn annotate<K>(api: Api<K>, name: &str, annotation: &str, value: &str) -> Result<(), Error>
 where
     K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
-    let said = format!("annotate {name} with {annotations}");
-    let patch = json!({ "metadata": { "annotations": annotations } });
+    let patch = json!({ "metadata": { "annotations": { annotation: value } } });
     let patched = api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
-    patched.map(|_| ()).map_err(failed(said))
+    patched
+        .map(|_| ())
+        .map_err(failed(format!("annotate {name} with {annotation}")))
 }
 
-/// Says what is wanted of a login, by annotations: of a rotation by a value that is new, of the others by what they are
-/// about, so that a word holds for one rotation.
-pub(super) async fn rotate(cluster: &Cluster, wanted: &Key, turn: Turn) -> Result<String, Error> {
+/// Asks for new credentials, by an annotation whose value is new.
+pub(super) async fn rotate(cluster: &Cluster, wanted: &Key) -> Result<String, Error> {
     let client = client(cluster).await?;
     let resource = find(&client, wanted).await?;
-    let status = resource.status.as_ref();
-    let generations = status.and_then(|status| Some(&status.credentials.as_ref()?.generations));
     let api = Api::<CloudResource>::namespaced(client, &resource.namespace().unwrap_or_default());
-    let now = jiff::Timestamp::now().to_string();
-    let (annotations, said) = match turn {
-        Turn::Rotate => (
-            json!({ names::ROTATE: now, names::REVOKE_AFTER: null, names::FINISH_ROTATION: null }),
-            "gets new credentials; the operator rolls its consumers, and the old ones are good until nobody uses them",
-        ),
-        Turn::Revoke(after) => (
-            json!({ names::ROTATE: now, names::REVOKE_AFTER: after.to_string(), names::FINISH_ROTATION: null }),
-            "gets new credentials; the operator rolls its consumers, and revokes the old ones in time, whoever uses them",
-        ),
-        Turn::Undo => {
-            let Some(generation) = generations.and_then(Generations::undoable) else {
-                let message = format!("{wanted}: there is no way back: no login before the present one stands");
-                return Err(Error::Refused(message));
-            };
-            (
-                json!({ names::UNDO_ROTATION: generation.to_string(), names::FINISH_ROTATION: null }),
-                "goes back to the credentials it had before; the operator rolls its consumers",
-            )
-        }
-        Turn::Finish => {
-            let Some(generations) = generations.filter(|known| known.next.is_none() && known.is_rotating()) else {
-                let message = format!("{wanted}: there are no old credentials, or no new ones yet");
-                return Err(Error::Refused(message));
-            };
-            (
-                json!({ names::FINISH_ROTATION: generations.word(), names::UNDO_ROTATION: null }),
-                "loses its old credentials, whoever uses them",
-            )
-        }
-    };
-    annotate(api, &resource.name_any(), annotations).await?;
-    Ok(format!("{wanted} {said}"))
+    annotate(
+        api,
+        &resource.name_any(),
+        names::ROTATE,
+        &jiff::Timestamp::now().to_string(),
+    )
+    .await?;
+    Ok(format!(
+        "{wanted} gets new credentials; the operator rolls its consumers"
+    ))
 }

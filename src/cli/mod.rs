@@ -3,7 +3,6 @@
 mod args;
 mod cluster;
 mod output;
-mod plugin;
 mod progress;
 mod run;
 mod simulate;
@@ -15,20 +14,16 @@ use std::{
     process::ExitCode,
 };
 
-use clap::FromArgMatches;
+use clap::{CommandFactory, Parser};
 use mooring_provider::Key;
 use tracing_subscriber::EnvFilter;
 
 use self::{
     args::{Cli, Command, Format, Place},
     output::{Answer, show},
-    plugin::Program,
     progress::Teller,
 };
-use crate::{
-    api::Declares,
-    local::{self, Front, State, application_name, chain, documents::Documents},
-};
+use crate::local::{self, Front, State, application_name, chain, documents::Documents};
 
 /// Exit code of what was asked and could not be done.
 const FAILED: u8 = 1;
@@ -61,16 +56,7 @@ impl Error {
 
 /// Runs a command line.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<_> = arguments.into_iter().collect();
-    let program = Program::of(arguments.first());
-    if program == Program::Completer {
-        return match plugin::complete(&arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::from(FAILED),
-        };
-    }
-    let matches = program.command().try_get_matches_from(arguments);
-    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; clap knows.
@@ -85,7 +71,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         eprintln!("error: --log: {error}; use error, warn, info, debug, trace, or a filter such as mooring=debug");
         return ExitCode::from(BAD_INPUT);
     }
-    match command(program, cli.command).await {
+    match command(cli.command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
@@ -116,9 +102,7 @@ fn log(cli: &Cli) -> Result<(), tracing_subscriber::filter::ParseError> {
 }
 
 /// Does what was asked. False if it was not done in full; what was wrong has been told.
-async fn command(program: Program, command: Command) -> Result<bool, Error> {
-    // Whoever asks through kubectl means its cluster.
-    let is_meant = |cluster: &args::Cluster| cluster.is_meant() || program == Program::Plugin;
+async fn command(command: Command) -> Result<bool, Error> {
     match command {
         Command::Run(run) => {
             run.run().await?;
@@ -154,14 +138,14 @@ async fn command(program: Program, command: Command) -> Result<bool, Error> {
                 }
             }
         }
-        Command::Ls { cluster, place, .. } if is_meant(&cluster) => answer(&cluster::list(&cluster).await?, &place),
+        Command::Ls { cluster, place, .. } if cluster.is_meant() => answer(&cluster::list(&cluster).await?, &place),
         Command::Ls { files, place, .. } => {
             let Some((front, _)) = open(&files.files, &place).await? else {
                 return answer(&Vec::<local::Listed>::new(), &place);
             };
             answer(&local::list(&front).await?, &place)
         }
-        Command::Inventory { cluster, place, .. } if is_meant(&cluster) => {
+        Command::Inventory { cluster, place, .. } if cluster.is_meant() => {
             let (entries, failures) = cluster::inventory(&cluster).await?;
             answer(&entries, &place)?;
             for failure in &failures {
@@ -182,40 +166,23 @@ async fn command(program: Program, command: Command) -> Result<bool, Error> {
             answer(&checked, &place)?;
             Ok(checked.iter().all(|checked| checked.error.is_none()))
         }
-        Command::Approve { word, key, cluster, .. } if is_meant(&cluster) => {
+        Command::Approve { word, key, cluster, .. } if cluster.is_meant() => {
             say(&cluster::approve(&cluster, word.into(), &key).await?)
         }
         Command::Approve { word, key, place, .. } => {
             let teller = Teller::new();
-            let mut front = take(&place, &Documents::default(), &teller).await?;
-            let said = local::approve(&front, word.into(), &key).await?;
-            front.finish()?;
-            say(&said)
+            let front = take(&place, &Documents::default(), &teller).await?;
+            say(&local::approve(&front, word.into(), &key).await?)
         }
-        Command::Rotate { key, turn, cluster, .. } if is_meant(&cluster) => {
-            say(&cluster::rotate(&cluster, &key, turn.into()).await?)
-        }
-        Command::Rotate {
-            key,
-            turn,
-            files,
-            place,
-            ..
-        } => {
-            let turn = local::Turn::from(turn);
+        Command::Rotate { key, cluster, .. } if cluster.is_meant() => say(&cluster::rotate(&cluster, &key).await?),
+        Command::Rotate { key, files, place, .. } => {
             let documents = Documents::read(&files.files)?.judged()?;
             let teller = Teller::new();
             let mut front = take(&place, &documents, &teller).await?;
-            let path = local::rotate(&mut front, &documents, &key, turn, &|progress| teller.tell(progress)).await?;
-            front.finish()?;
-            let path = path.map_or(String::new(), |path| format!(": {}", path.display()));
-            let old =
-                format!("the old ones are good until `mooring rotate {key} --finish`, or the first `up` after a day");
-            say(&match turn {
-                local::Turn::Rotate => format!("{key} has new credentials{path}; {old}"),
-                local::Turn::Revoke(_) => format!("{key} has new credentials{path}"),
-                local::Turn::Undo => format!("{key} has the credentials it had before{path}"),
-                local::Turn::Finish => format!("{key} has one set of credentials{path}"),
+            let path = local::rotate(&mut front, &documents, &key, &|progress| teller.tell(progress)).await?;
+            say(&match path {
+                Some(path) => format!("{key} has new credentials: {}", path.display()),
+                None => format!("{key} has new credentials"),
             })
         }
         Command::Uninstall { namespace, cluster } => {
@@ -236,17 +203,9 @@ async fn command(program: Program, command: Command) -> Result<bool, Error> {
             let text = ours.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("---\n");
             say(text.trim_end())
         }
-        Command::Kubevela { write: Some(directory) } => {
-            crate::kubevela::write(&directory)?;
-            say(&format!("written to {}", directory.display()))
-        }
-        Command::Kubevela { write: None } => {
-            let definitions = Declares::ALL.map(crate::kubevela::definition);
-            say(definitions.join("---\n").trim_end())
-        }
         Command::Completion { shell } => {
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut program.command(), program.name(), &mut text);
+            clap_complete::generate(shell, &mut Cli::command(), "mooring", &mut text);
             heard(io::stdout().lock().write_all(&text))
         }
     }
@@ -270,7 +229,6 @@ async fn up(files: Vec<PathBuf>, environment: Option<String>, place: Place) -> R
     let tell = |progress| teller.tell(progress);
     let note = |message: String| teller.note(&message);
     let up = local::up(&mut front, &documents, environment.as_deref(), &tell, &note).await?;
-    front.finish()?;
     for message in &up.notes {
         teller.note(message);
     }
@@ -310,7 +268,6 @@ async fn down(application: Option<String>, files: Vec<PathBuf>, place: Place) ->
         .await?;
         // What was kept for nothing but its backup.
         reap(&mut front, &documents, &[], &teller).await?;
-        front.finish()?;
         (went, front.knows_all())
     } else {
         (Vec::new(), true)
@@ -341,7 +298,6 @@ async fn open(files: &[PathBuf], place: &Place) -> Result<Option<(Front, Documen
         let teller = Teller::new();
         front = take(place, &documents, &teller).await?;
         reap(&mut front, &documents, &[], &teller).await?;
-        front.finish()?;
     }
     Ok(Some((front, documents)))
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use mooring_provider::Span;
 
-use crate::operator::{self, Applications, Options, ServiceBindings};
+use crate::operator::{self, Applications, Options};
 
 /// The operator's flags. Each can be given as an environment variable, as a Deployment does.
 #[derive(Debug, Args)]
@@ -27,10 +27,6 @@ pub(crate) struct Run {
     /// Whether Applications are carried out here. `auto`: unless KubeVela is there when it is first asked.
     #[arg(long, env = "MOORING_APPLICATIONS", value_enum, default_value_t)]
     applications: Applications,
-    /// Whether ServiceBindings of servicebinding.io are reconciled here. `auto`: where their definitions are those of
-    /// crds/servicebinding, when it is first asked.
-    #[arg(long, env = "MOORING_SERVICE_BINDINGS", value_enum, default_value_t)]
-    service_bindings: ServiceBindings,
     /// The name of the cluster, as `when.cluster` has it.
     #[arg(long, env = "MOORING_CLUSTER", value_name = "NAME")]
     cluster: Option<String>,
@@ -66,7 +62,6 @@ impl Run {
             namespace,
             ledger,
             applications,
-            service_bindings,
             cluster,
             cluster_id,
             identity,
@@ -85,7 +80,6 @@ impl Run {
             identity: identity.unwrap_or(defaults.identity),
             ledger,
             applications,
-            service_bindings,
             listen: Some(listen),
             patience: patience.get(),
             poll: defaults.poll,

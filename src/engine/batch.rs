@@ -92,25 +92,29 @@ impl Batcher {
             let permit = self.budget.acquire(urgent).await;
             let batch = self.take();
             let claims: Vec<_> = batch.iter().map(|waiting| waiting.claim.clone()).collect();
-            let mut sightings = self.adapter.observe(&claims).await;
-            let is_throttled = |error: &&Error| error.kind() == ErrorKind::Throttled;
-            let throttled = sightings.iter().filter_map(|sighting| sighting.as_ref().err());
-            // One that may be the account's says more than those of single APIs.
-            let throttled = throttled.filter(is_throttled).min_by_key(|error| error.api().is_some());
-            self.budget.learn(throttled);
-            drop(permit);
-            sightings.reverse();
+            let mut sightings = self.adapter.observe(&claims).await.into_iter();
+            let mut throttled = None;
             for waiting in batch {
-                let sighting = sightings.pop().unwrap_or_else(|| {
+                let sighting = sightings.next().unwrap_or_else(|| {
                     Err(Error::new(
                         ErrorKind::Unexpected,
                         "observe",
                         "the adapter gave fewer answers than claims",
                     ))
                 });
+                if let Err(error) = &sighting
+                    && error.kind() == ErrorKind::Throttled
+                {
+                    throttled = Some(super::retry_after(error));
+                }
                 // Nobody waits any more: the reconcile was dropped.
                 drop(waiting.answer.send(sighting));
             }
+            match throttled {
+                Some(after) => self.budget.throttled(after),
+                None => self.budget.succeeded(),
+            }
+            drop(permit);
         }
     }
 

@@ -1,5 +1,4 @@
-//! One budget of calls per account: what is most urgent goes first, and throttling is answered with fewer calls. Where
-//! a provider throttles each of its APIs for itself, the provider keeps the pace of each, and says so in its errors.
+//! One API budget per account: what is most urgent goes first, and throttling is answered with fewer calls.
 
 use std::{
     cmp::Reverse,
@@ -8,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use mooring_provider::Error;
 use tokio::{sync::oneshot, time::Instant};
 
 /// How urgent a call is. Deletes go before creates, creates before looking whether anything drifted.
@@ -118,15 +116,6 @@ impl Budget {
             drop(sender.send(Permit {
                 budget: Some(self.clone()),
             }));
-        }
-    }
-
-    /// Takes in how a call went. One API that is throttled alone is none of the others' business.
-    pub fn learn(&self, throttled: Option<&Error>) {
-        match throttled {
-            None => self.succeeded(),
-            Some(error) if error.api().is_some() => self.lock().throttled += 1,
-            Some(error) => self.throttled(super::retry_after(error)),
         }
     }
 

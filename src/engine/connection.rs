@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use mooring_provider::{
     Access, Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Credentials, Drift, DynAdapter, Error,
     ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Provider, Receipt, Registration, Result, Sighting,
-    Stay,
 };
 use serde_json::Value as Json;
 use tokio::time::Instant;
@@ -128,8 +127,9 @@ impl Connection {
     pub(super) fn refused(&self, kind: Option<Kind>, error: &Error) {
         let mut holds = REFUSAL_HOLDS;
         if error.kind() == ErrorKind::Throttled {
-            self.budget.learn(Some(error));
-            holds = super::retry_after(error).unwrap_or(holds);
+            let after = super::retry_after(error);
+            self.budget.throttled(after);
+            holds = after.unwrap_or(holds);
         }
         let refusal = (Instant::now() + holds, error.kind(), error.message().to_owned());
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -345,11 +345,10 @@ impl Metered {
         };
         self.sent.store(true, Ordering::Relaxed);
         let result = call.await;
-        let throttled = result
-            .as_ref()
-            .err()
-            .filter(|error| error.kind() == ErrorKind::Throttled);
-        self.budget.learn(throttled);
+        match &result {
+            Err(error) if error.kind() == ErrorKind::Throttled => self.budget.throttled(super::retry_after(error)),
+            _ => self.budget.succeeded(),
+        }
         drop(permit);
         result
     }
@@ -395,9 +394,6 @@ macro_rules! decorate {
             fn grants(&self, access: Access) -> Result<Access> {
                 self.inner.grants(access)
             }
-            fn second_account(&self, spec: &Json) -> Result<()> {
-                self.inner.second_account(spec)
-            }
             async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
                 let ($self, $claims) = (self, claims);
                 $observe
@@ -412,16 +408,6 @@ macro_rules! decorate {
             }
             async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
                 let ($self, $call) = (self, self.inner.delete(claim, state));
-                $wrapped
-            }
-            fn remark(&self, state: &AnyState) -> Option<String> {
-                self.inner.remark(state)
-            }
-            fn stays(&self, state: &AnyState) -> Option<Stay> {
-                self.inner.stays(state)
-            }
-            async fn sweep(&self, claim: &Claim) -> Result<()> {
-                let ($self, $call) = (self, self.inner.sweep(claim));
                 $wrapped
             }
             async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
@@ -442,10 +428,6 @@ macro_rules! decorate {
             }
             async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt> {
                 let ($self, $call) = (self, self.inner.drop_account(claim, state, name));
-                $wrapped
-            }
-            async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>> {
-                let ($self, $call) = (self, self.inner.sessions(claim, state, account));
                 $wrapped
             }
             async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {

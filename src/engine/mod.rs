@@ -19,15 +19,12 @@ pub mod effective;
 mod inventory;
 pub mod problem;
 mod proofs;
-mod rest;
-pub mod rotation;
 mod scope;
 mod secret;
 mod step;
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use mooring_provider::{
     Account, ClusterId, DynAdapter, Error, ErrorKind, Identity, Key, Kind, Registration, Result, Retry,
 };
@@ -41,7 +38,7 @@ pub use connection::{Calls, Connection, Connections, Metered};
 pub use inventory::{Entry, Held};
 pub use scope::{is_shared, shared_identity, shared_owner};
 pub use secret::{keyed_hash, new_identity, new_password};
-pub use step::{Done, Job, Next, Report, Retiring, State, Want, WriteAhead};
+pub use step::{Done, Job, Next, Report, State, Want, WriteAhead};
 
 /// What every step needs.
 #[derive(Debug)]
@@ -51,7 +48,6 @@ pub struct Engine {
     connections: Connections,
     backoff: Backoff,
     proofs: proofs::Proofs,
-    rests: rest::Rests,
     cluster: ClusterId,
     actor: String,
     hash_key: String,
@@ -75,25 +71,11 @@ impl Engine {
             connections: Connections::new(registrations),
             backoff: Backoff::default(),
             proofs: proofs::Proofs::default(),
-            rests: rest::Rests::default(),
             cluster,
             actor,
             hash_key,
             deleting: tokio::sync::Mutex::new(()),
         })
-    }
-
-    /// Whoever was at work with this ledger before made no call that has an effect after this time. Without this word a
-    /// call may be under way of which nothing is known, and an absence is believed later.
-    pub fn quiet_from(&self, time: Timestamp) {
-        let left = time.duration_since(self.clock.now());
-        self.proofs.inherit(Duration::try_from(left).unwrap_or_default());
-    }
-
-    /// When no call of this process, nor of those before, has an effect any more.
-    pub fn quiet_at(&self) -> Timestamp {
-        let quiet = self.clock.now().saturating_add(self.proofs.quiet_in());
-        quiet.unwrap_or(Timestamp::MAX)
     }
 
     /// Who owns what this engine makes.

@@ -3,15 +3,14 @@
 mod judge;
 mod remembered;
 mod report;
-mod retiring;
 mod write_ahead;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use mooring_provider::{
     Account, AccountGoal, Capability, Circumstances, DynAdapter, Error, ErrorKind, ExternalId, Goal, Kind, Outcome,
-    Owner, Phase, Result, Revoked, converge,
+    Owner, Phase, Result, converge,
 };
 use serde_json::Value as Json;
 
@@ -21,7 +20,6 @@ use crate::ledger::{Memory, Record, Standing};
 use remembered::{claim, merge, record};
 
 pub use report::{Done, Next, Report, State};
-pub use retiring::Retiring;
 pub use write_ahead::WriteAhead;
 
 /// A resource as a front has it.
@@ -37,11 +35,6 @@ pub struct Job {
     pub existing: Option<ExternalId>,
     /// What is wanted of it.
     pub want: Want,
-    /// Accounts that another one took the place of.
-    pub retiring: Vec<Retiring>,
-    /// The accounts that were on record before it was looked up which are wanted: of others nothing is known, and they
-    /// stay. `None` where nobody else can have added one.
-    pub known: Option<BTreeSet<String>>,
     /// An SRE approved that it moves here from another owner.
     pub may_adopt: bool,
 }
@@ -53,7 +46,7 @@ pub enum Want {
     Present {
         /// The resolved spec, one of [`mooring_provider::spec`].
         spec: Json,
-        /// Its accounts; any other that the provider was told of and that does not retire is dropped.
+        /// Its accounts; any other that the provider was told of is dropped.
         accounts: Vec<Account>,
         /// If its data is lost, a new, empty one is wanted.
         recreate: bool,
@@ -89,11 +82,6 @@ pub enum Want {
 }
 
 impl Want {
-    /// Whether what becomes of the resource becomes of its accounts too.
-    const fn is_over(&self) -> bool {
-        !matches!(self, Self::Present { .. } | Self::Joined { .. })
-    }
-
     /// Whether somebody else makes it and changes it.
     const fn is_joined(&self) -> bool {
         matches!(self, Self::Joined { .. } | Self::Left)
@@ -205,27 +193,14 @@ impl Engine {
             _ => &Json::Null,
         };
         let journal = write_ahead::Intents::new(self, &adapter, &record, spec, &hash, write_ahead);
-        let rests = memory.intent.is_none() && job.want.priority(memory) == Priority::Drift;
-        let glanced = match rests {
-            true => self.rests.glance(&adapter, &claim, &goal).await.transpose(),
-            false => None,
-        };
-        let outcome = match glanced {
-            Some(outcome) => outcome,
-            None => {
-                let outcome = converge(&adapter, &journal, &claim, &goal).await;
-                self.rests.learn(&job.owner.identity, &outcome, capability.glances);
-                outcome
-            }
-        };
+        let outcome = converge(&adapter, &journal, &claim, &goal).await;
         let circumstances = Circumstances {
             sent: adapter.sent(),
             first: untouched && journal.granted(),
         };
         proof.learn(&goal, &outcome, circumstances, &capability);
-        match &outcome {
-            Ok(outcome) if outcome.step.is_the_last() => self.proofs.forget(&job.owner.identity),
-            _ => self.proofs.put(&job.owner.identity, proof),
+        if !matches!(&outcome, Ok(outcome) if outcome.step.is_the_last()) {
+            self.proofs.put(&job.owner.identity, proof);
         }
         if let Some(written) = journal.written() {
             *memory = written;
@@ -302,22 +277,7 @@ impl Engine {
     /// The goal, and the digest of its spec.
     async fn goal(&self, job: &Job, memory: &Memory) -> Result<(Goal, String)> {
         let identity = &job.owner.identity;
-        let on_record = self.ledger.told(identity).await.map_err(unwritten)?;
-        let mut told = on_record.clone();
-        if !job.want.is_over() {
-            for Retiring { name, .. } in job.retiring.iter().filter(|one| !told.contains_key(&one.name)) {
-                // A lost ledger knows of it again, so that it is not left behind if the Secret that names it is lost too.
-                self.ledger
-                    .tell(identity, name, Some(retiring::RETIRES))
-                    .await
-                    .map_err(unwritten)?;
-            }
-            told.extend(
-                job.retiring
-                    .iter()
-                    .map(|one| (one.name.clone(), retiring::RETIRES.to_owned())),
-            );
-        }
+        let told = self.ledger.told(identity).await.map_err(unwritten)?;
         let accounts: Vec<_> = job
             .want
             .accounts()
@@ -330,17 +290,8 @@ impl Engine {
                 }
             })
             .collect();
-        let revoked = retiring::revoked(&told, &accounts, job);
-        if !job.want.is_over() {
-            // Written down before it is dropped: who takes it back into use does not take it to be as it was.
-            let known = |name: &String| on_record.get(name).map(String::as_str) == Some(retiring::RETIRES);
-            for Revoked { name, .. } in revoked.iter().filter(|one| !known(&one.name)) {
-                self.ledger
-                    .tell(identity, name, Some(retiring::RETIRES))
-                    .await
-                    .map_err(unwritten)?;
-            }
-        }
+        let is_revoked = |name: &&String| accounts.iter().all(|goal| goal.account.name != **name);
+        let revoked = told.keys().filter(is_revoked).cloned().collect();
         Ok(match &job.want {
             Want::Joined { .. } | Want::Left => {
                 let spec = match &job.want {
@@ -400,7 +351,7 @@ impl Engine {
             judge::made_anew(memory, &mut outcome);
         }
         let poll = self.poll(job.kind, capability);
-        let mut report = judge::judge(memory, &outcome, spec, self.clock.now(), capability, poll);
+        let report = judge::judge(memory, &outcome, spec, self.clock.now(), capability, poll);
         if let (Some(intent), None) = (&record.memory.intent, &memory.intent) {
             self.ledger
                 .concluded(identity, intent, memory.external_id.as_ref())
@@ -413,10 +364,8 @@ impl Engine {
             let hash = secret::told_hash(&self.hash_key, identity, memory.incarnation, account);
             self.ledger.tell(identity, name, Some(&hash)).await.map_err(unwritten)?;
         }
-        report.in_use.append(&mut outcome.in_use);
         if let mooring_provider::Step::AccountDropped { name, .. } = &outcome.step {
             self.ledger.tell(identity, name, None).await.map_err(unwritten)?;
-            report.dropped = Some(name.clone());
         }
         if let mooring_provider::Step::Unparked { .. } = &outcome.step {
             // A park that took effect late took accounts with it that were told after it was asked for.
@@ -429,14 +378,11 @@ impl Engine {
         if let Some(done) = &report.done {
             record.standing = match (done, &job.want) {
                 (Done::Parked, _) => Standing::Parked,
-                (Done::Stays, _) => Standing::Retained,
                 _ => Standing::Gone,
             };
             record.reason = Some(report.message().to_owned());
-            match (&outcome.step, &job.want) {
-                (mooring_provider::Step::Stays(stay), _) => record.keep_until = stay.until.parse().ok(),
-                (_, Want::Parked { until, .. }) => record.keep_until = Some(*until),
-                _ => {}
+            if let Want::Parked { until, .. } = &job.want {
+                record.keep_until = Some(*until);
             }
         }
         let known = self.ledger.get(identity).await.map_err(unwritten)?;

@@ -13,7 +13,7 @@ use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use mooring_provider::{Bindings, Difference, ErrorKind, ExternalId, Key, Kind, Owner, reason};
 
 use crate::{
-    engine::{Connection, Done, Engine, Job, Next, Report, Retiring, State, Want},
+    engine::{Connection, Done, Engine, Job, Next, Report, State, Want},
     ledger::Memory,
 };
 
@@ -30,8 +30,6 @@ pub struct Unit {
     pub environment: String,
     /// The id of something that is there already and is to be used as it is.
     pub existing: Option<ExternalId>,
-    /// Accounts that another one took the place of.
-    pub retiring: Vec<Retiring>,
     /// An SRE approved that it moves here from another owner.
     pub may_adopt: bool,
     /// Where it is.
@@ -55,8 +53,6 @@ pub struct Thing {
     pub external_id: Option<ExternalId>,
     /// What consumers need.
     pub bindings: Bindings,
-    /// It is not wanted any more, and its provider does not delete it.
-    pub stays: bool,
 }
 
 /// Something a person who waits is told.
@@ -197,7 +193,6 @@ pub async fn drive(
         let thing = Thing {
             external_id: end.external_id.clone(),
             bindings: end.bindings.clone(),
-            stays: matches!(end.how, How::Done(Done::Stays)),
         };
         made.insert(end.owner.key.clone(), thing);
         ended[n] = Some(end);
@@ -291,21 +286,17 @@ impl Unit {
 
 /// Steps one unit until it is settled or stuck.
 async fn run(engine: &Engine, unit: &Unit, want: Want, teller: &Teller<'_>) -> Ended {
-    let mut job = Job {
+    let job = Job {
         owner: unit.owner.clone(),
         kind: unit.kind,
         environment: unit.environment.clone(),
         existing: unit.existing.clone(),
         want,
-        retiring: unit.retiring.clone(),
-        known: None,
         may_adopt: unit.may_adopt,
     };
     let mut memory = Memory::default();
     loop {
         let report = engine.step(&unit.connection, &job, &memory, &()).await;
-        job.retiring
-            .retain(|retiring| report.dropped.as_ref() != Some(&retiring.name));
         let State { reason, message, .. } = report.ready.clone().unwrap_or_else(|| report.synced.clone());
         let next = match verdict(&report) {
             Verdict::Ended(how) => {

@@ -48,24 +48,13 @@ impl Front {
         told: &(dyn Fn(String) + Sync),
     ) -> Result<Self> {
         state.lock(patience, told).await?;
-        let is_new = !state.exists();
         let ledger = ledger::open(&state.ledger()).await?;
         let mut front = Self::with(state, ledger, patience).await?;
         front.remembered.cluster = Some(front.engine.cluster().to_string());
-        let known = front.remembered.quiet_at.take();
-        if let Some(quiet) = known.or_else(|| is_new.then(|| front.engine.clock().now())) {
-            front.engine.quiet_from(quiet);
-        }
         front.engine.forget_gone().await?;
         front.recover(documents, told).await?;
         front.state.remember(&front.remembered)?;
         Ok(front)
-    }
-
-    /// Remembers that the work of this process is over, so that the next one need not wait for its calls.
-    pub fn finish(&mut self) -> Result<()> {
-        self.remembered.quiet_at = Some(self.engine.quiet_at());
-        self.state.remember(&self.remembered)
     }
 
     /// A ledger that was lost is filled from what stands at the providers. One that refuses keeps no command from its

@@ -24,7 +24,6 @@ use crate::{
         effective::{self, Context, Effective, Output, Server, Unresolved, Usage},
         is_shared,
         problem::{Problem, reason},
-        rotation,
     },
     ledger::{Record, Standing},
 };
@@ -274,13 +273,6 @@ impl Intent {
             let more = adapter.notes(&effective.spec);
             notes.extend(more.map_err(|error| within(Problem::new(reason::INVALID_SPEC, error.message())))?);
         }
-        let is_existing = effective.existing.is_some();
-        notes.extend(rotation::notes(
-            &adapter,
-            &effective.spec,
-            &effective.values,
-            is_existing,
-        ));
         let login = existing_login(&effective, documents, &self.namespace).map_err(within)?;
         let entry = Entry {
             declaration: declaration.clone(),

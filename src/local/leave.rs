@@ -88,30 +88,15 @@ pub(super) async fn units(
             .iter()
             .any(|word| word == "delete");
         let want = want(front, record, fate, approved);
-        let is_network = record.kind == Kind::Vpc && !record.existing;
-        let others = records
-            .iter()
-            .filter(|other| is_network && inhabits(other, &record.owner.key));
-        let inhabitants: Vec<_> = others.map(|other| other.owner.key.clone()).collect();
         units.push(Unit {
             owner: record.owner.clone(),
             kind: record.kind,
             environment: record.environment.clone(),
             existing: record.memory.external_id.clone().filter(|_| record.existing),
-            retiring: Vec::new(),
             may_adopt: false,
             connection,
             after: before_it(&record.owner.key, record.kind, kinds.iter().chain(staying)),
-            want: Box::new(move |made| {
-                // What its provider does not delete keeps its network, too.
-                let stays = |key: &&Key| made.get(*key).is_some_and(|thing| thing.stays);
-                Ok(match inhabitants.iter().find(stays) {
-                    Some(key) => Want::Retained {
-                        reason: format!("{key} was retained in it"),
-                    },
-                    None => want.clone(),
-                })
-            }),
+            want: Box::new(move |_| Ok(want.clone())),
         });
     }
     Ok((units, failed))
@@ -278,7 +263,7 @@ impl Went {
             How::Done(Done::Released) if record.existing => {
                 ("left", "it was there before and is not ours".into(), false)
             }
-            How::Done(Done::Stays | Done::Released) => ("retained", ended.message.clone(), false),
+            How::Done(Done::Released) => ("retained", ended.message.clone(), false),
             _ => ("stays", format!("{}: {}", ended.reason, ended.message), true),
         };
         Self::of(record, state, message, failed)

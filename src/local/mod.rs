@@ -28,4 +28,4 @@ pub use plan::{Action, Plan, Planned, judge, plan};
 pub use shown::{Checked, Listed, check, inventory, list};
 pub use state::State;
 pub use up::{Row, Up, up};
-pub use words::{Turn, Word, approve, rotate};
+pub use words::{Word, approve, rotate};

@@ -258,7 +258,6 @@ async fn look(
     let thing = Thing {
         external_id: Some(adapter.id(&state)),
         bindings: adapter.bindings(&claim, &state),
-        stays: false,
     };
     made.insert(key.clone(), thing);
     if existing.is_some() {

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use mooring_provider::{Access, Credentials, Identity, Key, Kind, Span};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -21,10 +20,7 @@ use super::{
     error::{Error, Result},
     files,
 };
-use crate::{
-    api::{EnvironmentSpec, ProviderConfigSpec, properties::DeletionPolicy},
-    engine::rotation::Generations,
-};
+use crate::api::{EnvironmentSpec, ProviderConfigSpec, properties::DeletionPolicy};
 
 /// How often a state directory in use is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -43,10 +39,6 @@ pub struct Remembered {
     /// Who holds what is made from here. The ledger has it too; with this one a lost ledger costs nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// After this time no call that was made from here has an effect any more. Unknown while a process is at work, and
-    /// after one that was cut short.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quiet_at: Option<Timestamp>,
     /// The ProviderConfigs that hold something of ours.
     pub providers: BTreeMap<String, ProviderConfigSpec>,
     /// Those of them that could not be looked at since the ledger was lost: what they hold is not known.
@@ -119,22 +111,6 @@ pub struct Login {
     pub username: String,
     /// The password.
     pub password: SecretString,
-    /// Its generations; none of a login that was never changed.
-    #[serde(default)]
-    pub generations: Option<Generations>,
-    /// The logins of the generations that are there beside the current one.
-    #[serde(default)]
-    pub others: BTreeMap<u32, Other>,
-}
-
-/// The login of a generation beside the current one.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Other {
-    /// The name.
-    pub username: String,
-    /// The password, while there is a use for it.
-    #[serde(default)]
-    pub password: Option<SecretString>,
 }
 
 impl State {
@@ -280,23 +256,13 @@ impl Serialize for Exposed<'_> {
             .accounts
             .iter()
             .map(|(key, login)| {
-                let shown = |secret: &SecretString| secret.expose_secret().to_owned();
-                let others: BTreeMap<_, _> = login
-                    .others
-                    .iter()
-                    .map(|(generation, Other { username, password })| {
-                        let password = password.as_ref().map(shown);
-                        (
-                            generation,
-                            serde_json::json!({ "username": username, "password": password }),
-                        )
-                    })
-                    .collect();
-                let login = serde_json::json!({
-                    "username": login.username, "password": shown(&login.password),
-                    "generations": login.generations, "others": others,
-                });
-                (key, login)
+                (
+                    key,
+                    BTreeMap::from([
+                        ("username", login.username.as_str()),
+                        ("password", login.password.expose_secret()),
+                    ]),
+                )
             })
             .collect();
         let exposed = |credentials: &Credentials| -> BTreeMap<String, String> {
@@ -331,7 +297,10 @@ mod tests {
         let mut state = State::at(&home.path().join("state"));
         state.lock(Duration::ZERO, &|_| {}).await.expect("it is free");
         let mut secrets = state.secrets().expect("none yet");
-        let login = Login::first("shop", "Pw-1".to_owned().into());
+        let login = Login {
+            username: "shop".into(),
+            password: "Pw-1".to_owned().into(),
+        };
         secrets.accounts.insert("ns/shop/web/rds".into(), login);
         state.store(&secrets).expect("stored");
         let read = state.secrets().expect("read");

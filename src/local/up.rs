@@ -19,7 +19,6 @@ use super::{
     intent::{Intent, intend},
     leave::{self, Went},
     state::App,
-    words,
 };
 use crate::{
     engine::builtin,
@@ -65,7 +64,7 @@ pub struct Row {
     pub ready: bool,
     /// Its address.
     pub endpoint: Option<String>,
-    /// Why it is not as declared, or what should be known of it.
+    /// Why it is not as declared.
     #[serde(skip)]
     pub why: Option<String>,
 }
@@ -88,13 +87,8 @@ pub async fn up(
         );
     }
     let identities: Vec<_> = owners.iter().map(|owner| owner.identity.clone()).collect();
-    let now = front.engine.clock().now();
-    let mut told = BTreeMap::new();
-    for identity in &identities {
-        told.insert(identity.clone(), front.engine.ledger().told(identity).await?);
-    }
     // The passwords are stored before anything is made with them.
-    if intent.make_logins(&mut front.secrets.accounts, &identities, &told, now) {
+    if intent.make_logins(&mut front.secrets.accounts, &identities) {
         front.state.store(&front.secrets)?;
     }
     let mut units = Vec::new();
@@ -108,7 +102,6 @@ pub async fn up(
             kind: entry.kind,
             environment: intent.environment.clone(),
             existing: entry.existing(),
-            retiring: intent.retiring(&entry.declaration.key, &front.secrets.accounts, now),
             may_adopt: approved("move"),
             connection: Arc::clone(&entry.connection),
             after: entry.after.clone(),
@@ -156,9 +149,6 @@ pub async fn up(
         for word in ["recreate", "move"].into_iter().chain(delete) {
             front.engine.ledger().used(&end.owner.identity, word).await?;
         }
-    }
-    for end in present.iter().filter(|end| end.how.settled()) {
-        words::rotated(front, &intent.consumers, &end.owner).await?;
     }
     let mut notes = documents.notes.clone();
     let (env, nonsense) = write_env(front, &intent, &present, &mut notes)?;
@@ -318,7 +308,7 @@ fn rows(intent: &Intent, present: &[Ended]) -> Vec<Row> {
         external_id: end.external_id.as_ref().map(ToString::to_string),
         ready: matches!(end.how, How::Ready | How::ReadyButNotAsDeclared),
         endpoint: end.endpoint.clone(),
-        why: (end.how != How::Ready || !end.message.is_empty()).then(|| format!("{}: {}", end.reason, end.message)),
+        why: (end.how != How::Ready).then(|| format!("{}: {}", end.reason, end.message)),
     });
     let skipped = intent.skipped.iter().map(|(key, kind)| Row {
         name: key.object_name(),

@@ -1,8 +1,8 @@
 //! An SRE's word on a resource, and new credentials for a consumer.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use mooring_provider::{Bindings, DynAdapter, Key, Owner, Span};
+use mooring_provider::{Bindings, Key};
 
 use super::{
     documents::Documents,
@@ -10,12 +10,12 @@ use super::{
     env,
     error::{Error, Result},
     front::Front,
-    login::{accounts, names, retiring},
+    login::accounts,
     state::Consumer,
     up::write_variables,
 };
 use crate::{
-    engine::{Priority, Want, new_password},
+    engine::{Want, new_password},
     ledger::{Audit, Record, Standing},
 };
 
@@ -113,26 +113,11 @@ pub async fn approve(front: &Front, word: Word, key: &Key) -> Result<String> {
     Ok(format!("approved: {} {key} ({id}); {next}", word.as_str()))
 }
 
-/// What is asked of a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// A new one, beside the old one, which is kept until nobody uses it.
-    Rotate,
-    /// A new one; the old one is revoked after this time, whoever uses it.
-    Revoke(Span),
-    /// The one before, as long as it stands.
-    Undo,
-    /// The old one goes now.
-    Finish,
-}
-
-/// Gives a consumer a new login beside the one it has, or does what else is asked of it: stored, told to the provider,
-/// then written to its env file, whose path is answered.
+/// Gives a consumer a new password: told to the provider, then written to its env file, whose path is answered.
 pub async fn rotate(
     front: &mut Front,
     documents: &Documents,
     key: &Key,
-    turn: Turn,
     tell: &(dyn Fn(Progress) + Sync),
 ) -> Result<Option<PathBuf>> {
     let name = format!("{}/{}", key.namespace, key.application);
@@ -143,7 +128,7 @@ pub async fn rotate(
         .map(|app| app.consumers.clone())
         .unwrap_or_default();
     let consumer = consumers.iter().find(|consumer| consumer.key == *key);
-    let (Some(consumer), true) = (consumer, front.secrets.accounts.contains_key(&key.to_string())) else {
+    let (Some(consumer), Some(login)) = (consumer, front.secrets.accounts.get_mut(&key.to_string())) else {
         let known: Vec<_> = front.secrets.accounts.keys().cloned().collect();
         let known = if known.is_empty() {
             "none".to_owned()
@@ -154,7 +139,10 @@ pub async fn rotate(
             "`{key}` has no credentials of ours; there are those of: {known}"
         )));
     };
-    let record = find(front, &consumer.target).await?;
+    let record = {
+        login.password = new_password();
+        find(front, &consumer.target).await?
+    };
     let Some(spec) = record
         .memory
         .applied
@@ -166,96 +154,37 @@ pub async fn rotate(
             consumer.target
         )));
     };
-    let connection = front.connect(&record.provider, documents)?;
-    let now = front.engine.clock().now();
-    let adapter = connection
-        .adapter(record.kind, Priority::Create)
-        .map_err(|error| Error::Refused(error.to_string()))?;
-    if let Some(login) = front.secrets.accounts.get_mut(&key.to_string()) {
-        let names = names(&adapter, &record.owner.identity, consumer, &spec);
-        match turn {
-            // What is changed in place is good for nobody who has the old one, with or without a time.
-            Turn::Rotate | Turn::Revoke(_) if adapter.second_account(&spec).is_err() => login.password = new_password(),
-            // One that was begun and not ended goes on.
-            Turn::Rotate if login.generations().next.is_some() => {}
-            Turn::Rotate => login.begin(&names, now, None),
-            Turn::Revoke(after) => login.begin(&names, now, Some(after)),
-            Turn::Undo if login.undo(now) => {}
-            Turn::Undo => {
-                return Err(Error::Refused(format!(
-                    "{key}: there is no way back: the login before this one does not stand any more"
-                )));
-            }
-            Turn::Finish => login.finish(now),
-        }
-    }
     // Stored before the provider is told: whatever happens in between, the next `up` tells it.
     front.state.store(&front.secrets)?;
-    let told = |front: &Front| {
-        let (wanted, spec) = (
-            accounts(&consumers, &consumer.target, &front.secrets.accounts),
-            spec.clone(),
-        );
-        Unit {
-            owner: record.owner.clone(),
-            kind: record.kind,
-            environment: record.environment.clone(),
-            existing: None,
-            retiring: retiring(
-                &consumers,
-                &consumer.target,
-                &front.secrets.accounts,
-                front.engine.clock().now(),
-            ),
-            may_adopt: false,
-            connection: Arc::clone(&connection),
-            after: Vec::new(),
-            want: Box::new(move |_| {
-                Ok(Want::Present {
-                    spec: spec.clone(),
-                    accounts: wanted.clone(),
-                    recreate: false,
-                })
-            }),
-        }
+    let wanted = accounts(&consumers, &consumer.target, &front.secrets.accounts);
+    let unit = Unit {
+        owner: record.owner.clone(),
+        kind: record.kind,
+        environment: record.environment.clone(),
+        existing: None,
+        may_adopt: false,
+        connection: front.connect(&record.provider, documents)?,
+        after: Vec::new(),
+        want: Box::new(move |_| {
+            Ok(Want::Present {
+                spec: spec.clone(),
+                accounts: wanted.clone(),
+                recreate: false,
+            })
+        }),
     };
     let patience = front.patience().max(Duration::from_secs(1));
-    let failed = || {
-        Error::Refused(format!(
-            "the provider was not told of the new login of {key}; run `mooring rotate` or `mooring up` again"
-        ))
+    let ended = drive::drive(&front.engine, vec![unit], patience, tell).await;
+    let Some(end) = ended
+        .into_iter()
+        .next()
+        .filter(|end| matches!(end.how, How::Ready | How::ReadyButNotAsDeclared))
+    else {
+        return Err(Error::Refused(format!(
+            "the provider was not told of the new password of {key}; run `mooring rotate` or `mooring up` again"
+        )));
     };
-    let mut path = None;
-    // The second time around what may go at once goes, after nobody is shown it any more.
-    for _ in 0..2 {
-        let ended = drive::drive(&front.engine, vec![told(front)], patience, tell).await;
-        let end = ended
-            .into_iter()
-            .next()
-            .filter(|end| matches!(end.how, How::Ready | How::ReadyButNotAsDeclared))
-            .ok_or_else(failed)?;
-        rotated(front, &consumers, &record.owner).await?;
-        path = rewrite(front, &consumers, consumer, &end.bindings)?;
-    }
-    Ok(path)
-}
-
-/// The provider has all accounts of a resource: the next ones are shown from now on, and those that it dropped are
-/// forgotten.
-pub(super) async fn rotated(front: &mut Front, consumers: &[Consumer], owner: &Owner) -> Result<()> {
-    let now = front.engine.clock().now();
-    let told = front.engine.ledger().told(&owner.identity).await?;
-    let mut changed = false;
-    for consumer in consumers.iter().filter(|consumer| consumer.target == owner.key) {
-        if let Some(login) = front.secrets.accounts.get_mut(&consumer.key.to_string()) {
-            changed |= login.forget(&told, now);
-            changed |= login.promote(now);
-        }
-    }
-    if changed {
-        front.state.store(&front.secrets)?;
-    }
-    Ok(())
+    rewrite(front, &consumers, consumer, &end.bindings)
 }
 
 /// Writes the new login into the env file; what the file has of other resources stays as it is.

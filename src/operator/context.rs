@@ -11,7 +11,7 @@ use kube::{
 
 use super::{endpoints::Endpoints, events::Events, metrics::Metrics, watched::Watched, workload::Workloads};
 use crate::{
-    api::{Application, CloudResource, Environment, ProviderConfig, RetainedResource, ServiceBinding, Settings},
+    api::{Application, CloudResource, Environment, ProviderConfig, RetainedResource, Settings},
     engine::{Engine, effective, problem::Problem},
 };
 
@@ -50,8 +50,6 @@ pub struct Stores {
     pub deployments: Watched<Deployment>,
     /// All workloads, by their metadata.
     pub workloads: Workloads,
-    /// ServiceBindings. Empty while they are nobody's, and where the right on them is wanting.
-    pub service_bindings: Watched<DeserializeGuard<ServiceBinding>>,
     /// Where components can be reached.
     pub endpoints: Endpoints,
 }
@@ -73,8 +71,6 @@ pub struct Options {
     pub ledger: String,
     /// Whether Applications are ours to carry out.
     pub applications: Applications,
-    /// Whether ServiceBindings are ours to reconcile.
-    pub service_bindings: ServiceBindings,
     /// Where health and metrics are served; nowhere when absent.
     pub listen: Option<SocketAddr>,
     /// How long a deleted resource waits for its consumers and dependents at most, before deletion wins.
@@ -99,7 +95,6 @@ impl Default for Options {
             identity: format!("mooring-{}", std::process::id()),
             ledger: "sqlite:mooring.db".into(),
             applications: Applications::Auto,
-            service_bindings: ServiceBindings::Auto,
             listen: None,
             patience: Duration::from_secs(600),
             poll: Duration::from_secs(60),
@@ -118,19 +113,6 @@ pub enum Applications {
     /// Somebody else does it; our finalizers on them are let go.
     Off,
     /// They are unless KubeVela is there when it is first asked; what was found then stays until told otherwise.
-    #[default]
-    Auto,
-}
-
-/// Whether ServiceBindings are ours to reconcile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum ServiceBindings {
-    /// They are; they are defined where nobody did.
-    On,
-    /// Somebody else does it, or nobody; our finalizers on them are let go.
-    Off,
-    /// They are where their definitions carry our label, by which whoever installed those chose us: where another
-    /// implementation brought its own, two would write the same workloads. What was found stays until told otherwise.
     #[default]
     Auto,
 }

@@ -19,7 +19,6 @@ mod orphans;
 mod provider;
 mod resource;
 mod retained;
-mod service_binding;
 mod setup;
 pub mod watched;
 pub mod workload;
@@ -38,7 +37,7 @@ use crate::{
     ledger,
 };
 
-pub use context::{Applications, Context, Options, ServiceBindings, Stores};
+pub use context::{Applications, Context, Options, Stores};
 pub use control::Failure;
 pub use metrics::Metrics;
 pub use watched::Watched;
@@ -173,16 +172,6 @@ async fn lead(
     let whose = setup::decide(&client, options.applications, &mut held)
         .await
         .map_err(cluster("find out whose Applications are"))?;
-    // Most do without ServiceBindings, so nothing else stops for want of a right on them.
-    let bindings = setup::decide_service_bindings(&client, options.service_bindings, &mut held).await;
-    let bindings = bindings.unwrap_or_else(|error| {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "ServiceBindings are left alone until the next start; apply deploy/overlays/servicebinding for the rights on \
-             them"
-        );
-        Whose::Nobodys
-    });
     // Opened by the leader alone: a file has one writer.
     let ledger = ledger::open(&options.ledger).await?;
     let engine = Engine::new(
@@ -196,7 +185,7 @@ async fn lead(
     let watching = CancellationToken::new();
     let _guard = watching.clone().drop_guard();
     let context = Arc::new(Context {
-        stores: Stores::watch(&client, (whose, bindings), &watching),
+        stores: Stores::watch(&client, whose, &watching),
         events: events::Events::new(client.clone(), &options.identity, metrics.clone()),
         engine: Arc::new(engine),
         client,
@@ -206,7 +195,7 @@ async fn lead(
     health.leads(&context);
     let ending = shutdown.child_token();
     let tasks = TaskTracker::new();
-    spawn(&context, whose, bindings, &tasks, &ending);
+    spawn(&context, whose, &tasks, &ending);
     tasks.close();
     let kept = held.keep(ending.clone()).await;
     // It is kept while the last reconciles end, for as long as it stands.
@@ -240,15 +229,11 @@ async fn begin(client: &Client, options: &Options, health: &Health) -> Result<Cl
 }
 
 impl Stores {
-    fn watch(client: &Client, (whose, bindings): (Whose, Whose), shutdown: &CancellationToken) -> Self {
+    fn watch(client: &Client, whose: Whose, shutdown: &CancellationToken) -> Self {
         let all = watcher::Config::default;
         let component = all().labels(names::OAM_COMPONENT);
         Self {
             applications: match whose {
-                Whose::Nobodys => Watched::nothing(),
-                Whose::Ours | Whose::Others => Watched::start(Api::all(client.clone()), all(), shutdown),
-            },
-            service_bindings: match bindings {
                 Whose::Nobodys => Watched::nothing(),
                 Whose::Ours | Whose::Others => Watched::start(Api::all(client.clone()), all(), shutdown),
             },
@@ -263,8 +248,7 @@ impl Stores {
         }
     }
 
-    /// Waits until everything that is there is known, but for ServiceBindings: where rights on these are wanting, only
-    /// their own controller stands still.
+    /// Waits until everything that is there is known.
     async fn ready(&self) {
         self.applications.ready().await;
         self.resources.ready().await;
@@ -278,7 +262,7 @@ impl Stores {
 }
 
 /// Starts the controllers, once what is there is known: to a store that is still filling, everything looks deleted.
-fn spawn(context: &Arc<Context>, whose: Whose, bindings: Whose, tasks: &TaskTracker, shutdown: &CancellationToken) {
+fn spawn(context: &Arc<Context>, whose: Whose, tasks: &TaskTracker, shutdown: &CancellationToken) {
     let (context, shutdown, spawner) = (Arc::clone(context), shutdown.clone(), tasks.clone());
     tasks.spawn(async move {
         if shutdown.run_until_cancelled(context.stores.ready()).await.is_none() {
@@ -296,10 +280,6 @@ fn spawn(context: &Arc<Context>, whose: Whose, bindings: Whose, tasks: &TaskTrac
             ));
         }
         binding::spawn(&context, &spawner, &shutdown);
-        if bindings != Whose::Nobodys {
-            let ours = bindings == Whose::Ours;
-            spawner.spawn(service_binding::run(Arc::clone(&context), ours, shutdown.clone()));
-        }
         spawner.spawn(provider::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(environment::run(Arc::clone(&context), shutdown.clone()));
         spawner.spawn(resource::run(Arc::clone(&context), shutdown.clone()));

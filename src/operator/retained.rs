@@ -60,7 +60,7 @@ pub(super) async fn record(context: &Context, record: &Record, standing: Retaine
             .reason
             .clone()
             .unwrap_or_else(|| "its declaration is gone".to_owned()),
-        keep_until: (standing != RetainedStanding::Abandoned)
+        keep_until: (standing == RetainedStanding::Parked)
             .then_some(record.keep_until)
             .flatten(),
     };
@@ -295,8 +295,6 @@ async fn reap(
             per_hour: None,
             approved: true,
         },
-        retiring: Vec::new(),
-        known: None,
         may_adopt: false,
     };
     let report = context.engine.step(&connection, &job, &record.memory, &()).await;
@@ -312,13 +310,6 @@ async fn reap(
             "its time is over; the provider has it no more",
         )
         .await;
-    }
-    if report.done == Some(Done::Stays)
-        && let Some(kept) = context.engine.ledger().get(&spec.identity).await?
-    {
-        self::record(context, &kept, RetainedStanding::Retained).await?;
-        let (environment, provider) = (Some(spec.environment.as_str()), Some(spec.provider.as_str()));
-        approval::used(context, &spec.identity, environment, provider, "delete").await;
     }
     say(context, retained, report.synced.reason, report.message()).await?;
     Ok(Action::requeue(match report.next {

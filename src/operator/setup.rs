@@ -1,35 +1,29 @@
-//! What must be settled before anything is carried out: our definitions, and whose Applications and ServiceBindings are.
+//! What must be settled before anything is carried out: our definitions, and whose Applications are.
 
-use std::{fmt::Debug, time::Duration};
+use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    Api, Client, Error, Resource, ResourceExt, Result,
-    api::{ListParams, PartialObjectMeta, PostParams},
+    Api, Client, Error, ResourceExt, Result,
+    api::{PartialObjectMeta, PostParams},
 };
-use serde::de::DeserializeOwned;
 
-use super::{Applications, ServiceBindings, lease::Held};
-use crate::api::{self, application, names, service_binding};
+use super::{Applications, lease::Held};
+use crate::api::{self, application, names};
 
 /// Annotation on the Lease: whether Applications are ours, as it was once decided.
 pub(super) const DECIDED: &str = "mooring.dev/applications";
 
-/// Annotation on the Lease: whether ServiceBindings are ours, as it was once decided.
-const BINDINGS_DECIDED: &str = "mooring.dev/reconciles-service-bindings";
-
 /// KubeVela's definition of what a trait is; it is there where KubeVela is.
 const KUBEVELA: &str = "traitdefinitions.core.oam.dev";
 const APPLICATIONS: &str = "applications.core.oam.dev";
-const SERVICE_BINDINGS: &str = "servicebindings.servicebinding.io";
-const MAPPINGS: &str = "clusterworkloadresourcemappings.servicebinding.io";
 
 /// How often it is looked whether a definition is there by now.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How many of those looks pass between two lines in the log.
 const QUIET: u32 = 60;
 
-/// Whose Applications or ServiceBindings are, and whether there can be any.
+/// Whose Applications are, and whether there can be any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
     /// They are ours to carry out.
@@ -83,7 +77,9 @@ fn definitions(client: &Client) -> Api<PartialObjectMeta<CustomResourceDefinitio
 pub(super) async fn decide(client: &Client, wish: Applications, lease: &mut Held) -> Result<Whose> {
     let definitions = definitions(client);
     let definition = definitions.get_opt(APPLICATIONS).await?;
-    let is_kubevelas = |definition| !is_ours(definition);
+    let is_kubevelas = |definition: &PartialObjectMeta<_>| {
+        definition.labels().get(names::MANAGED_BY).map(String::as_str) != Some(names::MANAGED_BY_US)
+    };
     let kubevela = definition.as_ref().is_some_and(is_kubevelas) || definitions.get_opt(KUBEVELA).await?.is_some();
     let decided = lease.annotations().get(DECIDED).map(String::as_str);
     let ours = match (wish, decided) {
@@ -113,110 +109,27 @@ pub(super) async fn decide(client: &Client, wish: Applications, lease: &mut Held
         (false, None) => Ok(Whose::Nobodys),
         (true, Some(_)) => Ok(Whose::Ours),
         (true, None) => {
-            define(client, &application::crd()).await?;
-            served::<api::Application>(client).await?;
+            define(client).await?;
             Ok(Whose::Ours)
         }
     }
 }
 
-fn is_ours(definition: &impl ResourceExt) -> bool {
-    definition.labels().get(names::MANAGED_BY).map(String::as_str) == Some(names::MANAGED_BY_US)
-}
-
-/// Decides whose ServiceBindings are, as [`decide`] does of Applications. While they are not defined nothing is decided,
-/// unless the flag says so.
-pub(super) async fn decide_service_bindings(client: &Client, wish: ServiceBindings, lease: &mut Held) -> Result<Whose> {
-    let definition = Api::<CustomResourceDefinition>::all(client.clone())
-        .get_opt(SERVICE_BINDINGS)
-        .await?;
-    let decided = lease.annotations().get(BINDINGS_DECIDED).map(String::as_str);
-    let found = definition.as_ref().map(is_ours);
-    let ours = match (wish, decided, found) {
-        (ServiceBindings::On, ..) => true,
-        (ServiceBindings::Off, ..) => false,
-        (ServiceBindings::Auto, _, None) => return Ok(Whose::Nobodys),
-        (ServiceBindings::Auto, Some(decided), Some(_)) => decided == "on",
-        (ServiceBindings::Auto, None, Some(found)) => found,
-    };
-    if wish == ServiceBindings::Auto && found == Some(!ours) {
-        tracing::warn!(
-            "{}; nothing is switched by itself: say --service-bindings={} to do so",
-            if ours {
-                "ServiceBindings are defined by another implementation now, and Mooring reconciles them as before"
-            } else {
-                "ServiceBindings are defined by Mooring now, and left alone as before"
-            },
-            if ours { "off" } else { "on" },
-        );
-    }
-    let word = if ours { "on" } else { "off" };
-    if decided != Some(word) {
-        lease.annotate(BINDINGS_DECIDED, word).await?;
-        tracing::info!(service_bindings = word, ?found, "decided");
-    }
-    let serves = |definition: &CustomResourceDefinition| {
-        definition
-            .spec
-            .versions
-            .iter()
-            .any(|version| version.name == "v1" && version.served)
-    };
-    match (ours, definition) {
-        (_, Some(definition)) if !serves(&definition) => {
-            tracing::error!(
-                "{SERVICE_BINDINGS} serves no version v1, so ServiceBindings are left alone; update the implementation that \
-                 defined them, or remove it and its definitions"
-            );
-            Ok(Whose::Nobodys)
-        }
-        (false, Some(_)) => Ok(Whose::Others),
-        (false, None) => Ok(Whose::Nobodys),
-        (true, definition) => {
-            let mappings = definitions(client).get_opt(MAPPINGS).await?;
-            for (is_there, crd) in [definition.is_some(), mappings.is_some()]
-                .into_iter()
-                .zip(service_binding::crds())
-            {
-                if !is_there {
-                    define(client, &crd).await?;
-                }
-            }
-            served::<api::ServiceBinding>(client).await?;
-            served::<api::ClusterWorkloadResourceMapping>(client).await?;
-            Ok(Whose::Ours)
-        }
-    }
-}
-
-/// Makes a definition, where there is none.
-async fn define(client: &Client, definition: &CustomResourceDefinition) -> Result<()> {
+/// Makes the definition of Applications, where there is none, and waits until it is served.
+async fn define(client: &Client) -> Result<()> {
+    let definition = application::crd();
     match Api::all(client.clone())
-        .create(&PostParams::default(), definition)
+        .create(&PostParams::default(), &definition)
         .await
     {
         Err(Error::Api(status)) if status.is_already_exists() => {}
         other => drop(other?),
     }
-    tracing::info!(
-        definition = definition.name_any(),
-        "made the definition; there was none"
-    );
-    Ok(())
-}
-
-/// Waits until a kind is served. That it may not be listed is an error: it will not be by waiting.
-async fn served<K>(client: &Client) -> Result<()>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
-{
-    let api = Api::<K>::all(client.clone());
-    loop {
-        match api.list_metadata(&ListParams::default().limit(1)).await {
-            Ok(_) => return Ok(()),
-            Err(Error::Api(status)) if status.is_forbidden() => return Err(Error::Api(status)),
-            Err(error) => tracing::debug!(%error, kind = %K::kind(&()), "not served yet"),
-        }
+    tracing::info!("made the definition of Applications; there was none");
+    let applications = Api::<api::Application>::all(client.clone());
+    while let Err(error) = applications.list(&kube::api::ListParams::default().limit(1)).await {
+        tracing::debug!(%error, "Applications are not served yet");
         tokio::time::sleep(AGAIN).await;
     }
+    Ok(())
 }

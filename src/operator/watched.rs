@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash, sync::Arc};
 
-use futures::{FutureExt, Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use kube::{
     Api, Resource, ResourceExt,
     runtime::{
@@ -15,7 +15,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// News that a slow controller has not taken yet; one that falls further behind is told of everything anew.
@@ -68,9 +68,8 @@ where
         };
         let (wanted, shutdown) = (watched.wanted.clone(), shutdown.clone());
         let task = async move {
-            let mut writer = writer;
             wanted.cancelled_owned().await;
-            follow(api, config, trim, &mut writer, &news).await;
+            follow(api, config, trim, writer, news).await;
         };
         tokio::spawn(async move { shutdown.run_until_cancelled(task).await });
         watched
@@ -79,47 +78,6 @@ where
     /// Has it watched from now on, if it is not yet.
     pub fn want(&self) {
         self.wanted.cancel();
-    }
-
-    /// A kind that may not be served: nothing of it is there until it is, nor from when it is not any more. `served`
-    /// tells, once it is known.
-    pub fn while_served<T>(
-        api: Api<K>,
-        config: watcher::Config,
-        served: (watch::Receiver<T>, impl Fn(&T) -> Option<bool> + Send + Sync + 'static),
-        shutdown: &CancellationToken,
-    ) -> Self
-    where
-        T: Send + Sync + 'static,
-    {
-        let mut writer = Writer::<K>::default();
-        let (news, _) = broadcast::channel(NEWS);
-        let watched = Self {
-            store: writer.as_reader(),
-            news: news.clone(),
-            wanted: CancellationToken::new(),
-        };
-        let ((mut known, is_served), shutdown, store) = (served, shutdown.clone(), writer.as_reader());
-        let task = async move {
-            while known.wait_for(|known| is_served(known).is_some()).await.is_ok() {
-                let is_there = is_served(&known.borrow()) == Some(true);
-                if is_there {
-                    tokio::select! {
-                        () = follow(api.clone(), config.clone(), |_| {}, &mut writer, &news) => return,
-                        _ = known.wait_for(|known| is_served(known) == Some(false)) => {}
-                    }
-                }
-                let gone = store.state();
-                writer.apply_watcher_event(&watcher::Event::Init);
-                writer.apply_watcher_event(&watcher::Event::InitDone);
-                announce(&news, gone);
-                if known.wait_for(|known| is_served(known) == Some(true)).await.is_err() {
-                    return;
-                }
-            }
-        };
-        tokio::spawn(async move { shutdown.run_until_cancelled(task).await });
-        watched
     }
 
     /// A kind that is not watched: nothing of it is there, nor ever will be.
@@ -143,11 +101,6 @@ where
     pub async fn ready(&self) {
         // It fails only when the watch has ended, and with it the process.
         let _ = self.store.wait_until_ready().await;
-    }
-
-    /// Whether everything that was there at the start is known.
-    pub fn is_known(&self) -> bool {
-        self.store.wait_until_ready().now_or_never().is_some()
     }
 
     /// The object of this name, as last heard; `namespace` is `None` for a cluster-scoped one.
@@ -188,8 +141,8 @@ async fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
     trim: fn(&mut K),
-    writer: &mut Writer<K>,
-    news: &broadcast::Sender<Arc<K>>,
+    mut writer: Writer<K>,
+    news: broadcast::Sender<Arc<K>>,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
@@ -213,9 +166,9 @@ async fn follow<K>(
         let before = matches!(event, watcher::Event::InitDone).then(|| store.state());
         writer.apply_watcher_event(&event);
         match (event, before) {
-            (watcher::Event::Apply(object), _) => announce(news, store.get(&ObjectRef::from_obj(&object))),
-            (watcher::Event::Delete(object), _) => announce(news, [Arc::new(object)]),
-            (watcher::Event::InitDone, Some(before)) => announce(news, whole(before, store.state())),
+            (watcher::Event::Apply(object), _) => announce(&news, store.get(&ObjectRef::from_obj(&object))),
+            (watcher::Event::Delete(object), _) => announce(&news, [Arc::new(object)]),
+            (watcher::Event::InitDone, Some(before)) => announce(&news, whole(before, store.state())),
             _ => {}
         }
     }

@@ -3,9 +3,8 @@
 //! The metadata of all Deployments, StatefulSets, DaemonSets and CronJobs is watched, and of the Jobs that carry the
 //! label of a component: a CloudResource may name any workload, and one watch per kind costs less than one per name.
 //! What is kept of an object is its name, labels and owners; before anything is decided the object itself is read.
-//! Kinds of other projects are watched where and while they are defined: see `foreign.rs`.
 
-use std::{fmt::Debug, time::Duration};
+use std::fmt::Debug;
 
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -21,21 +20,15 @@ use kube::{
     core::PartialObjectMeta,
     runtime::watcher,
 };
-use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use super::Watched;
 use crate::api::{WorkloadReference, names};
 
-pub mod foreign;
-pub mod mapping;
 mod rolled;
-pub(super) use rolled::{Given, given, holds, rolled};
 pub use rolled::{Rolled, Unbinding, Use, unbound_and_rolled};
-
-/// How long other projects' kinds are waited for at the start.
-const FOREIGN: Duration = Duration::from_secs(30);
+pub(super) use rolled::{holds, rolled};
 
 /// A kind of workload that is known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,41 +43,26 @@ pub enum WorkloadKind {
     CronJob,
     /// batch/v1 Job, whose pod template cannot be changed.
     Job,
-    /// apps.kruise.io/v1alpha1 CloneSet, of OpenKruise.
-    CloneSet,
-    /// apps.kruise.io/v1beta1 StatefulSet, of OpenKruise.
-    AdvancedStatefulSet,
-    /// argoproj.io/v1alpha1 Rollout.
-    Rollout,
-    /// serving.knative.dev/v1 Service.
-    KnativeService,
 }
 
 impl WorkloadKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 5] = [
         Self::Deployment,
         Self::StatefulSet,
         Self::DaemonSet,
         Self::CronJob,
         Self::Job,
-        Self::CloneSet,
-        Self::AdvancedStatefulSet,
-        Self::Rollout,
-        Self::KnativeService,
     ];
 
     /// As it is written in manifests.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Deployment => "Deployment",
-            Self::StatefulSet | Self::AdvancedStatefulSet => "StatefulSet",
+            Self::StatefulSet => "StatefulSet",
             Self::DaemonSet => "DaemonSet",
             Self::CronJob => "CronJob",
             Self::Job => "Job",
-            Self::CloneSet => "CloneSet",
-            Self::Rollout => "Rollout",
-            Self::KnativeService => "Service",
         }
     }
 
@@ -96,20 +74,7 @@ impl WorkloadKind {
             Self::DaemonSet => ApiResource::erase::<DaemonSet>(&()),
             Self::CronJob => ApiResource::erase::<CronJob>(&()),
             Self::Job => ApiResource::erase::<Job>(&()),
-            Self::CloneSet => ApiResource::erase::<foreign::CloneSet>(&()),
-            Self::AdvancedStatefulSet => ApiResource::erase::<foreign::AdvancedStatefulSet>(&()),
-            Self::Rollout => ApiResource::erase::<foreign::Rollout>(&()),
-            Self::KnativeService => ApiResource::erase::<foreign::KnativeService>(&()),
         }
-    }
-
-    /// Whether its lists of containers and variables are atomic, so that an apply of ours would wipe out what else is in
-    /// them.
-    pub const fn has_atomic_lists(self) -> bool {
-        matches!(
-            self,
-            Self::CloneSet | Self::AdvancedStatefulSet | Self::Rollout | Self::KnativeService
-        )
     }
 
     /// Where the pod template is.
@@ -262,10 +227,6 @@ pub struct Workloads {
     pub(super) daemon_sets: Watched<PartialObjectMeta<DaemonSet>>,
     pub(super) cron_jobs: Watched<PartialObjectMeta<CronJob>>,
     pub(super) jobs: Watched<PartialObjectMeta<Job>>,
-    pub(super) clone_sets: Watched<PartialObjectMeta<foreign::CloneSet>>,
-    pub(super) advanced_stateful_sets: Watched<PartialObjectMeta<foreign::AdvancedStatefulSet>>,
-    pub(super) rollouts: Watched<foreign::Rollout>,
-    pub(super) knative_services: Watched<PartialObjectMeta<foreign::KnativeService>>,
 }
 
 impl Workloads {
@@ -274,12 +235,7 @@ impl Workloads {
         let any = watcher::Config::default();
         // A cluster has many Jobs, and of an unlabelled one there is nothing to say but what its kind says.
         let labelled = any.clone().labels(names::OAM_COMPONENT);
-        let served = foreign::Served::start(client, shutdown);
         Self {
-            clone_sets: served.watched(client, shutdown),
-            advanced_stateful_sets: served.watched(client, shutdown),
-            rollouts: served.watched(client, shutdown),
-            knative_services: served.watched(client, shutdown),
             deployments: Watched::start(Api::all(client.clone()), any.clone(), shutdown),
             stateful_sets: Watched::start(Api::all(client.clone()), any.clone(), shutdown),
             daemon_sets: Watched::start(Api::all(client.clone()), any.clone(), shutdown),
@@ -288,47 +244,15 @@ impl Workloads {
         }
     }
 
-    /// Waits until everything that was there at the start is known; of other projects' kinds, which may be broken or
-    /// forbidden, only for a while.
+    /// Waits until everything that was there at the start is known.
     pub async fn ready(&self) {
-        let foreign = async {
-            tokio::join!(
-                self.clone_sets.ready(),
-                self.advanced_stateful_sets.ready(),
-                self.rollouts.ready(),
-                self.knative_services.ready(),
-            )
-        };
-        let _ = tokio::join!(
-            tokio::time::timeout(FOREIGN, foreign),
+        tokio::join!(
             self.deployments.ready(),
             self.stateful_sets.ready(),
             self.daemon_sets.ready(),
             self.cron_jobs.ready(),
             self.jobs.ready(),
         );
-        for kind in WorkloadKind::ALL.into_iter().filter(|kind| !self.knows(*kind)) {
-            tracing::error!(
-                kind = kind.as_str(),
-                "objects of this kind cannot be listed, and nothing waits for them any longer; see the warnings of its watch"
-            );
-        }
-    }
-
-    /// Whether everything of a kind that was there at the start is known.
-    pub fn knows(&self, kind: WorkloadKind) -> bool {
-        match kind {
-            WorkloadKind::CloneSet => self.clone_sets.is_known(),
-            WorkloadKind::AdvancedStatefulSet => self.advanced_stateful_sets.is_known(),
-            WorkloadKind::Rollout => self.rollouts.is_known(),
-            WorkloadKind::KnativeService => self.knative_services.is_known(),
-            // These are waited for.
-            WorkloadKind::Deployment
-            | WorkloadKind::StatefulSet
-            | WorkloadKind::DaemonSet
-            | WorkloadKind::CronJob
-            | WorkloadKind::Job => true,
-        }
     }
 
     /// The workloads that are meant: the one that is named, else those labelled with the application and the
@@ -342,88 +266,47 @@ impl Workloads {
     ) -> Vec<Found> {
         if let Some(named) = named {
             let found = WorkloadKey::of(namespace, named).and_then(|key| self.get(&key));
-            return self.with_templates(found.into_iter().collect());
+            return found.into_iter().collect();
         }
-        let mut found = self.labelled(namespace, application, component);
+        let mut found = Vec::new();
+        found.extend(labelled(
+            &self.deployments,
+            WorkloadKind::Deployment,
+            namespace,
+            application,
+            component,
+        ));
+        found.extend(labelled(
+            &self.stateful_sets,
+            WorkloadKind::StatefulSet,
+            namespace,
+            application,
+            component,
+        ));
+        found.extend(labelled(
+            &self.daemon_sets,
+            WorkloadKind::DaemonSet,
+            namespace,
+            application,
+            component,
+        ));
+        found.extend(labelled(
+            &self.cron_jobs,
+            WorkloadKind::CronJob,
+            namespace,
+            application,
+            component,
+        ));
         if found.is_empty() {
-            found = labelled(&self.jobs, WorkloadKind::Job, namespace, application, component);
-        }
-        self.with_templates(found)
-    }
-
-    /// The workloads that are labelled with the application and the component, but for Jobs.
-    fn labelled(&self, namespace: &str, application: &str, component: &str) -> Vec<Found> {
-        use WorkloadKind as Kind;
-        [
-            labelled(&self.deployments, Kind::Deployment, namespace, application, component),
-            labelled(
-                &self.stateful_sets,
-                Kind::StatefulSet,
+            found.extend(labelled(
+                &self.jobs,
+                WorkloadKind::Job,
                 namespace,
                 application,
                 component,
-            ),
-            labelled(&self.daemon_sets, Kind::DaemonSet, namespace, application, component),
-            labelled(&self.cron_jobs, Kind::CronJob, namespace, application, component),
-            labelled(&self.clone_sets, Kind::CloneSet, namespace, application, component),
-            labelled(
-                &self.advanced_stateful_sets,
-                Kind::AdvancedStatefulSet,
-                namespace,
-                application,
-                component,
-            ),
-            labelled(&self.rollouts, Kind::Rollout, namespace, application, component),
-            labelled(
-                &self.knative_services,
-                Kind::KnativeService,
-                namespace,
-                application,
-                component,
-            ),
-        ]
-        .concat()
-    }
-
-    /// With a Rollout, the workload whose pod template it runs: that is where the variables are put.
-    fn with_templates(&self, mut found: Vec<Found>) -> Vec<Found> {
-        let templates: Vec<_> = found
-            .iter()
-            .filter_map(|found| self.template_of(&found.key))
-            .filter_map(|key| self.get(&key))
-            .collect();
-        for template in templates {
-            if !found.iter().any(|known| known.key == template.key) {
-                found.push(template);
-            }
+            ));
         }
         found
-    }
-
-    /// The workload whose pod template a Rollout runs, if it has none of its own.
-    pub fn template_of(&self, key: &WorkloadKey) -> Option<WorkloadKey> {
-        if key.kind != WorkloadKind::Rollout {
-            return None;
-        }
-        let rollout = self.rollouts.get(Some(&key.namespace), &key.name)?;
-        WorkloadKey::of(&key.namespace, rollout.spec.workload_ref.as_ref()?)
-    }
-
-    /// The Rollouts that run a workload's pod template.
-    pub fn rollouts_of(&self, key: &WorkloadKey) -> Vec<WorkloadKey> {
-        let runs_it = |rollout: &foreign::Rollout| {
-            let template = rollout.spec.workload_ref.as_ref();
-            rollout.metadata.namespace.as_deref() == Some(&key.namespace)
-                && template
-                    .and_then(|template| WorkloadKey::of(&key.namespace, template))
-                    .as_ref()
-                    == Some(key)
-        };
-        let rollouts = self.rollouts.filter(runs_it);
-        rollouts
-            .iter()
-            .map(|rollout| found(WorkloadKind::Rollout, rollout.as_ref()).key)
-            .collect()
     }
 
     /// The application and the component that a workload is labelled with.
@@ -434,10 +317,6 @@ impl Workloads {
             WorkloadKind::DaemonSet => labels(&self.daemon_sets, key),
             WorkloadKind::CronJob => labels(&self.cron_jobs, key),
             WorkloadKind::Job => labels(&self.jobs, key),
-            WorkloadKind::CloneSet => labels(&self.clone_sets, key),
-            WorkloadKind::AdvancedStatefulSet => labels(&self.advanced_stateful_sets, key),
-            WorkloadKind::Rollout => labels(&self.rollouts, key),
-            WorkloadKind::KnativeService => labels(&self.knative_services, key),
         }
     }
 
@@ -449,58 +328,48 @@ impl Workloads {
             WorkloadKind::DaemonSet => named(&self.daemon_sets, key),
             WorkloadKind::CronJob => named(&self.cron_jobs, key),
             WorkloadKind::Job => named(&self.jobs, key),
-            WorkloadKind::CloneSet => named(&self.clone_sets, key),
-            WorkloadKind::AdvancedStatefulSet => named(&self.advanced_stateful_sets, key),
-            WorkloadKind::Rollout => named(&self.rollouts, key),
-            WorkloadKind::KnativeService => named(&self.knative_services, key),
         }
     }
 }
 
-/// What is watched of a kind: as a rule its metadata alone.
+/// A kind whose metadata is watched.
 pub trait Watchable:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static
 {
 }
 
 impl<K> Watchable for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static
 {
 }
 
 /// What is known of an object of that kind.
-pub(super) fn found<K: Watchable>(kind: WorkloadKind, object: &K) -> Found {
+pub(super) fn found<K: Watchable>(kind: WorkloadKind, object: &PartialObjectMeta<K>) -> Found {
     Found {
         key: WorkloadKey {
-            namespace: object.namespace().unwrap_or_default(),
+            namespace: object.metadata.namespace.clone().unwrap_or_default(),
             kind,
-            name: object.name_any(),
+            name: object.metadata.name.clone().unwrap_or_default(),
         },
-        uid: object.uid().unwrap_or_default(),
-        is_going: object.meta().deletion_timestamp.is_some(),
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+        is_going: object.metadata.deletion_timestamp.is_some(),
     }
 }
 
-fn named<K: Watchable>(watched: &Watched<K>, key: &WorkloadKey) -> Option<Found> {
+fn named<K: Watchable>(watched: &Watched<PartialObjectMeta<K>>, key: &WorkloadKey) -> Option<Found> {
     let object = watched.get(Some(&key.namespace), &key.name)?;
     Some(found(key.kind, object.as_ref()))
 }
 
 fn labelled<K: Watchable>(
-    watched: &Watched<K>,
+    watched: &Watched<PartialObjectMeta<K>>,
     kind: WorkloadKind,
     namespace: &str,
     application: &str,
     component: &str,
 ) -> Vec<Found> {
-    let fits = |object: &K| {
-        object.meta().namespace.as_deref() == Some(namespace)
+    let fits = |object: &PartialObjectMeta<K>| {
+        object.metadata.namespace.as_deref() == Some(namespace)
             && label(object, names::OAM_COMPONENT) == Some(component)
             && label(object, names::OAM_NAME) == Some(application)
             && !object.owner_references().iter().any(|owner| owner.kind == "CronJob")
@@ -510,12 +379,12 @@ fn labelled<K: Watchable>(
 }
 
 /// A label of a workload.
-fn labels<K: Watchable>(watched: &Watched<K>, key: &WorkloadKey) -> [Option<String>; 2] {
+fn labels<K: Watchable>(watched: &Watched<PartialObjectMeta<K>>, key: &WorkloadKey) -> [Option<String>; 2] {
     let found = watched.get(Some(&key.namespace), &key.name);
     [names::OAM_NAME, names::OAM_COMPONENT].map(|name| label(found.as_deref()?, name).map(str::to_owned))
 }
 
-pub(super) fn label<'a, K: Watchable>(object: &'a K, name: &str) -> Option<&'a str> {
-    let labels = object.meta().labels.as_ref()?;
+pub(super) fn label<'a, K: Watchable>(object: &'a PartialObjectMeta<K>, name: &str) -> Option<&'a str> {
+    let labels = object.metadata.labels.as_ref()?;
     labels.get(name).map(String::as_str)
 }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -42,6 +42,9 @@ const PARTS: [(Part, bool); 8] = [
 pub(crate) struct Alibaba {
     cloud: Arc<Handle>,
     wire: Arc<Weather>,
+    /// Somebody else has destroyed a store, so its project may stay: a store that is gone is not ours to delete any
+    /// more, and the next one of its namespace takes the project with it.
+    store_destroyed: AtomicBool,
     /// What was read of the log of calls, and up to which.
     deeds: Mutex<(u64, Vec<Deed>)>,
 }
@@ -51,8 +54,6 @@ struct Weather {
     cloud: Arc<Handle>,
     latency: Duration,
     requests: AtomicU64,
-    seed: u64,
-    pauses: AtomicU64,
     /// How many of them are late, by which seed.
     late: Mutex<Option<(f64, u64)>>,
     faults: Arc<AtomicU64>,
@@ -92,10 +93,6 @@ impl Transport for Weather {
             }
         })
     }
-
-    fn chance(&self) -> f64 {
-        chance(self.seed, !self.pauses.fetch_add(1, Ordering::Relaxed)).random()
-    }
 }
 
 /// What befalls the one of this number, by a seed.
@@ -130,14 +127,13 @@ impl Alibaba {
             cloud: cloud.clone(),
             latency,
             requests: AtomicU64::new(0),
-            seed,
-            pauses: AtomicU64::new(0),
             late: Mutex::new(None),
             faults: Arc::default(),
         };
         Self {
             cloud,
             wire: Arc::new(wire),
+            store_destroyed: AtomicBool::new(false),
             deeds: Mutex::default(),
         }
     }
@@ -221,7 +217,11 @@ impl Cloud for Alibaba {
 
     fn leftovers(&self) -> Vec<String> {
         let all = [Part::Project, Part::ClbAcl, Part::ClbGroup, Part::NlbGroup];
-        let all = all.into_iter().flat_map(|part| self.cloud.list(part));
+        let excused = self.store_destroyed.load(Ordering::Relaxed);
+        let all = all
+            .into_iter()
+            .filter(|part| !(excused && *part == Part::Project))
+            .flat_map(|part| self.cloud.list(part));
         all.map(|resource| format!("{:?} {}", resource.kind, resource.id))
             .collect()
     }
@@ -277,6 +277,7 @@ impl Cloud for Alibaba {
     }
 
     fn destroy(&self, kind: Kind, id: &ExternalId) {
+        self.store_destroyed.fetch_or(kind == Kind::Log, Ordering::Relaxed);
         if kind != Kind::Monitor {
             self.cloud.destroy(Self::part(id), id.as_str());
             return;

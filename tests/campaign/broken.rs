@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use mooring::ledger::{Audit, Filter, InMemory, Intent, Ledger, Record, Result as LedgerResult};
 use mooring_provider::{
     Access, Account, AnyState, Bindings, Capability, Claim, ClusterId, Created, Drift, DynAdapter, ExternalId,
-    Identity, Key, Kind, Owned, Owner, Permission, Phase, Provider, ProviderInfo, Receipt, Result, Sighting, Stay,
+    Identity, Key, Kind, Owned, Owner, Permission, Phase, Provider, ProviderInfo, Receipt, Result, Sighting,
 };
 use serde_json::Value as Json;
 
@@ -124,9 +124,6 @@ impl DynAdapter for BrokenAdapter {
     fn grants(&self, access: Access) -> Result<Access> {
         self.inner.grants(access)
     }
-    fn second_account(&self, spec: &Json) -> Result<()> {
-        self.inner.second_account(spec)
-    }
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created> {
         let mut claim = claim.clone();
         if self.broken == Broken::Token {
@@ -146,18 +143,6 @@ impl DynAdapter for BrokenAdapter {
             receipt
         })
     }
-    fn remark(&self, state: &AnyState) -> Option<String> {
-        self.inner.remark(state)
-    }
-
-    fn stays(&self, state: &AnyState) -> Option<Stay> {
-        self.inner.stays(state)
-    }
-
-    async fn sweep(&self, claim: &Claim) -> Result<()> {
-        self.inner.sweep(claim).await
-    }
-
     async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
         self.inner.park(claim, state, until, backup).await
     }
@@ -172,9 +157,6 @@ impl DynAdapter for BrokenAdapter {
     }
     async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt> {
         self.inner.drop_account(claim, state, name).await
-    }
-    async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>> {
-        self.inner.sessions(claim, state, account).await
     }
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {
         self.inner.inventory(cluster).await

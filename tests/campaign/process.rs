@@ -80,8 +80,6 @@ async fn one(start: &Start, engine: &Engine, connection: &mooring::engine::Conne
             environment: "test".into(),
             existing: None,
             want,
-            retiring: Vec::new(),
-            known: None,
             may_adopt: false,
         };
         let status = Status {

@@ -143,16 +143,6 @@ fn the_operator_changes_only_env_of_workloads_that_are_not_its_own() {
                 "pods that are not its own",
             ),
             (
-                inside(pod(
-                    r#"{"volumes":[{"name":"servicebinding-v","hostPath":{"path":"/"}}]}"#,
-                )),
-                "only volumes named servicebinding-*",
-            ),
-            (
-                inside(web(r#""env":[{"name":"SERVICE_BINDING_ROOT","value":"/etc"}]"#)),
-                "only env entries that refer to a Secret",
-            ),
-            (
                 inside(r#"{"spec":{"template":{"metadata":{"annotations":{"x":"y"}}}}}"#.into()),
                 "only the annotation",
             ),

@@ -17,8 +17,6 @@ fn every_kustomization_is_accepted_by_an_api_server_without_a_warning() {
         "deploy/overlays/postgres",
         "deploy/overlays/namespaced",
         "deploy/overlays/onprem",
-        "deploy/overlays/servicebinding",
-        "crds/servicebinding",
         "crds",
     ] {
         let yaml = kubectl(None, &["kustomize", kustomization], "").expect("it renders");

@@ -3,15 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod foreign;
 mod guards;
-mod helm;
 mod image;
 mod install;
 mod monitoring;
 mod people;
 mod rights;
-mod service_binding;
 mod story;
 
 use std::{

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use crate::{Installed, foreign, support::cluster::PATIENCE};
+use crate::{Installed, support::cluster::PATIENCE};
 
 /// The user that the account's tokens speak for.
 pub(crate) const USER: &str = "system:serviceaccount:mooring-system:mooring";
@@ -38,7 +38,6 @@ fn happen() -> Told {
         .and_then(|listener| listener.local_addr())
         .expect("a free port");
     let kubeconfig = story.account();
-    story.0.run(&["create", "-f", &foreign::definitions()]);
     let operator = story.0.cluster.operator_with(|options| {
         options.kubeconfig = Some(kubeconfig);
         options.listen = Some(port);
@@ -52,17 +51,13 @@ fn happen() -> Told {
     // Two developers: one with an Application, one with workloads and resources by hand.
     story.apply(&application());
     story.by_hand();
-    story.ready(14);
+    story.ready(10);
     for (kind, name) in [
         ("deployment", "web"),
         ("deployment", "report"),
         ("statefulset", "web"),
         ("daemonset", "web"),
         ("cronjob", "web"),
-        ("clonesets.apps.kruise.io", "web"),
-        ("statefulsets.apps.kruise.io", "web"),
-        ("rollouts.argoproj.io", "web"),
-        ("services.serving.knative.dev", "web"),
     ] {
         story.eventually(&format!("{kind} {name} is bound"), || {
             story.get(kind, name).to_string().contains("secretKeyRef")
@@ -85,11 +80,11 @@ fn happen() -> Told {
     }
 }
 
-pub(crate) struct Story(pub(crate) Installed);
+struct Story(Installed);
 
 impl Story {
     /// A kubeconfig with a token of the operator's account.
-    pub(crate) fn account(&self) -> PathBuf {
+    fn account(&self) -> PathBuf {
         let token = self
             .0
             .run(&["create", "token", "mooring", "-n", "mooring-system", "--duration=1h"]);
@@ -103,12 +98,12 @@ impl Story {
         path
     }
 
-    pub(crate) fn apply(&self, yaml: &str) {
+    fn apply(&self, yaml: &str) {
         self.0.run_with(&["apply", "-f", "-"], yaml);
     }
 
     /// An object of the story's namespace, or null.
-    pub(crate) fn get(&self, kind: &str, name: &str) -> Json {
+    fn get(&self, kind: &str, name: &str) -> Json {
         let found = self
             .0
             .run(&["get", kind, name, "-n", "story", "-o", "json", "--ignore-not-found"]);
@@ -120,7 +115,7 @@ impl Story {
         found["items"].as_array().expect("a list").clone()
     }
 
-    pub(crate) fn eventually(&self, what: &str, is_so: impl Fn() -> bool) {
+    fn eventually(&self, what: &str, is_so: impl Fn() -> bool) {
         let begun = Instant::now();
         while !is_so() {
             if begun.elapsed() > PATIENCE {
@@ -153,21 +148,17 @@ impl Story {
     /// Workloads that somebody else made, and a database for each.
     fn by_hand(&self) {
         self.0.run_with(&["apply", "-n", "story", "-f", "-"], &workloads());
-        for (name, kind, api_version) in [
-            ("statefulset", "StatefulSet", "apps/v1"),
-            ("daemonset", "DaemonSet", "apps/v1"),
-            ("cronjob", "CronJob", "batch/v1"),
-            ("job", "Job", "batch/v1"),
-            ("cloneset", "CloneSet", "apps.kruise.io/v1alpha1"),
-            ("advanced", "StatefulSet", "apps.kruise.io/v1beta1"),
-            ("rollout", "Rollout", "argoproj.io/v1alpha1"),
-            ("knative", "Service", "serving.knative.dev/v1"),
+        for (kind, api_version) in [
+            ("StatefulSet", "apps/v1"),
+            ("DaemonSet", "apps/v1"),
+            ("CronJob", "batch/v1"),
+            ("Job", "batch/v1"),
         ] {
             let object = json!({
                 "apiVersion": "mooring.dev/v1alpha1", "kind": "CloudResource",
-                "metadata": {"name": format!("hand-web-{name}"), "namespace": "story"},
+                "metadata": {"name": format!("hand-web-{}", kind.to_lowercase()), "namespace": "story"},
                 "spec": {
-                    "application": "hand", "component": "web", "name": name,
+                    "application": "hand", "component": "web", "name": kind.to_lowercase(),
                     "rds": {"engine": "mysql", "as": "DB"},
                     "workload": {"apiVersion": api_version, "kind": kind, "name": "web"},
                 },
@@ -289,7 +280,7 @@ impl Story {
         let kept = self.list("retainedresources.mooring.dev");
         assert_eq!(
             kept.len(),
-            10,
+            6,
             "each database is parked, and the network that one is in: {kept:?}"
         );
         for one in &kept {
@@ -320,7 +311,7 @@ impl Story {
     }
 
     /// What the account asked of the API server, from the audit log.
-    pub(crate) fn requests(&self) -> Vec<Json> {
+    fn requests(&self) -> Vec<Json> {
         let log = fs::read_to_string(self.0.cluster.directory().join("cluster/audit.log")).expect("an audit log");
         // The last line may be half written.
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
@@ -354,7 +345,6 @@ fn workloads() -> String {
          containers: [{name: web, image: \"web:1\"}]\n"
             .into(),
     );
-    kept.extend(foreign::workloads().iter().map(|workload| format!("{workload}\n")));
     kept.join("---\n")
 }
 

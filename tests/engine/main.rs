@@ -1,7 +1,6 @@
 //! The engine's own rules, one story each, on the mock cloud and the ledger in memory.
 
 mod absence;
-mod alibaba;
 mod kinds;
 mod memory;
 mod shared;

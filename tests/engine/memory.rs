@@ -7,7 +7,7 @@ use mooring::{
     ledger::{Filter, InMemory, Ledger, Memory},
 };
 use mooring_provider::{Access, Account, ErrorKind, Kind};
-use mooring_provider_mock::{Fault, Op};
+use mooring_provider_mock::Op;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -178,65 +178,4 @@ async fn an_account_that_is_no_longer_wanted_is_dropped_and_a_new_password_is_to
         world.ledger.audits(None, jiff::Timestamp::MIN, 1_000).await
     );
     assert!(!dump.contains("Password") && !dump.contains(PASSWORD));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_account_that_cannot_be_dropped_keeps_no_other_and_none_is_taken_for_as_it_was() {
-    let world = world("stuck").await;
-    let account = |name: &str| Account {
-        name: name.into(),
-        access: Access::ReadOnly,
-        password: SecretString::from(PASSWORD),
-    };
-    let with = |names: &[&str]| {
-        let want = Want::Present {
-            spec: rds(20, "mock.small"),
-            accounts: names.iter().map(|name| account(name)).collect(),
-            recreate: false,
-        };
-        job("rds", Kind::Rds, want)
-    };
-    let all = with(&["shop", "one", "two"]);
-    let id = world.ready(&all).await;
-    let admits = |name| world.cloud.login(&id, name, PASSWORD).is_some();
-    world.cloud.fail_next(Op::DropAccount, Some(Kind::Rds), Fault::Before);
-    world.step(&with(&["shop"])).await;
-    assert!(
-        admits("one") && !admits("two"),
-        "the first cannot be dropped, and the other goes"
-    );
-    // Its drop has its effect, nobody hears of it, and then it is wanted again.
-    world.cloud.fail_next(Op::DropAccount, Some(Kind::Rds), Fault::After);
-    world.step(&with(&["shop"])).await;
-    assert!(!admits("one"));
-    world.ready(&all).await;
-    assert!(admits("one") && admits("two"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_account_that_came_after_one_looked_is_left_alone() {
-    let world = world("overtaken").await;
-    let account = |name: &str| Account {
-        name: name.into(),
-        access: Access::ReadOnly,
-        password: SecretString::from(PASSWORD),
-    };
-    let with = |names: &[&str], known: &[&str]| {
-        let want = Want::Present {
-            spec: rds(20, "mock.small"),
-            accounts: names.iter().map(|name| account(name)).collect(),
-            recreate: false,
-        };
-        Job {
-            known: Some(known.iter().map(|name| (*name).to_owned()).collect()),
-            ..job("rds", Kind::Rds, want)
-        }
-    };
-    let id = world.ready(&with(&["shop", "next"], &[])).await;
-    let admits = |name| world.cloud.login(&id, name, PASSWORD).is_some();
-    // Who looked before the other one was told of knows nothing of it.
-    world.ready(&with(&["shop"], &["shop"])).await;
-    assert!(admits("next"), "it is another's");
-    world.ready(&with(&["shop"], &["shop", "next"])).await;
-    assert!(!admits("next"), "it is not wanted any more");
 }

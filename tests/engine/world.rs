@@ -76,8 +76,6 @@ pub(crate) fn job(name: &str, kind: Kind, want: Want) -> Job {
         environment: "test".into(),
         existing: None,
         want,
-        retiring: Vec::new(),
-        known: None,
         may_adopt: false,
     }
 }

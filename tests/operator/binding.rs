@@ -1,14 +1,11 @@
 //! Binding into workloads, as people meet it. What RESOURCE would write of a binding the tests write themselves: the
 //! environment that they name is not there, so nothing is provisioned.
 
-mod foreign;
 mod ownership;
 mod stories;
 mod teardown;
 
 use std::io::Write;
-
-pub(crate) use foreign::with_clone_sets;
 
 use k8s_openapi::{
     api::{apps::v1::Deployment, core::v1::EnvVar},

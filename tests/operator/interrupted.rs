@@ -102,7 +102,7 @@ fn to_record(method: &Method, path: &str) -> bool {
     *method == Method::POST && path.contains("/retainedresources")
 }
 
-pub(crate) fn to_workload(method: &Method, path: &str) -> bool {
+fn to_workload(method: &Method, path: &str) -> bool {
     *method == Method::PATCH && path.contains("/deployments/web")
 }
 
@@ -163,7 +163,7 @@ async fn killed_between_the_steps_of_a_park_it_has_one_record() {
     }
 }
 
-pub(crate) fn workload() -> Json {
+fn workload() -> Json {
     let env = json!([{"name": "MINE", "value": "1"}]);
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
@@ -182,7 +182,7 @@ pub(crate) fn workload() -> Json {
 
 /// The Deployment once all its pods are of its present template: the names of its variables, and how many templates it
 /// has rolled out.
-pub(crate) async fn rolled(team: &Team) -> (Vec<String>, String) {
+async fn rolled(team: &Team) -> (Vec<String>, String) {
     eventually("its pods are as its template", async || {
         let there = team.api::<Deployment>().get("web").await.expect("it is there");
         let status = there.status.clone()?;

@@ -1,8 +1,5 @@
 //! The operator on a real API server. One binary, so that one control plane serves all tests.
 
-#[path = "../support/kubelet/mod.rs"]
-#[allow(dead_code, reason = "here only a pod's files and variables are asked for")]
-mod kubelet;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -16,7 +13,6 @@ mod chaos;
 mod cli;
 mod examples;
 mod gates;
-mod gitops;
 mod interrupted;
 mod lifecycle;
 mod outage;
@@ -25,7 +21,5 @@ mod resource;
 mod resource_support;
 mod resource_teardown;
 mod resource_trouble;
-mod rotation;
-mod service_binding;
 mod sharing;
 mod start;

@@ -29,7 +29,7 @@ use kube::{
 };
 use mooring::{
     api,
-    operator::{Metrics, Options, ServiceBindings, run_until},
+    operator::{Metrics, Options, run_until},
 };
 use mooring_provider_mock::{Cloud, MockConfig};
 use serde::Deserialize;
@@ -57,7 +57,7 @@ impl Cluster {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(|| {
             let cluster = Self::start(env::var_os("MOORING_TEST_KUBECONFIG").map(PathBuf::from), &[]);
-            let operator = cluster.operator_with(|options| options.service_bindings = ServiceBindings::On);
+            let operator = cluster.operator();
             *cluster.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(operator);
             cluster
         })

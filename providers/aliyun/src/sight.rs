@@ -1,12 +1,6 @@
 //! What every adapter makes of what it found.
 
-use std::time::Duration;
-
 use mooring_provider::{Error, ExternalId, Sighting};
-
-/// How long parts of what rests are told as they were seen, where each takes a call of its own and the thing itself
-/// has not changed. So late is found what somebody changed in them; everything else is found at the next look.
-pub(crate) const GLANCES: Duration = Duration::from_secs(1800);
 
 /// What stands for an identity. One that is going makes room for one that stays.
 pub(crate) fn one_of<S: Clone>(
@@ -35,9 +29,6 @@ pub(crate) fn retold(error: &Error, message: impl Into<String>) -> Error {
     }
     if let Some(id) = error.request_id() {
         again = again.with_request_id(id);
-    }
-    if let Some(api) = error.api() {
-        again = again.with_api(api);
     }
     if let mooring_provider::Retry::After(after) = error.retry() {
         again = again.with_retry_after(after);

@@ -14,7 +14,7 @@ use crate::{Access, Account, Bindings, Claim, ClusterId, ExternalId, Identity, K
 /// - No call blocks until a resource is ready: a call starts something, [`observe`](Self::observe) sees it happen.
 /// - Every call may be repeated. Deleting what is gone, dropping an account that is not there and parking what is
 ///   parked succeed.
-/// - An adapter keeps no memory of its own between calls; [`Claim::known`] is what the caller remembers for it.
+/// - An adapter keeps no memory of its own between calls.
 /// - A resource of several parts (a database instance with its account and whitelist; a load balancer with its
 ///   listeners) is one adapter: `observe` sees all parts, [`drift`](Self::drift) names each gap, and
 ///   [`update`](Self::update) closes the first.
@@ -60,12 +60,6 @@ pub trait Adapter: Debug + Send + Sync + 'static {
     /// What differs between the spec and the state.
     fn drift(&self, spec: &Self::Spec, state: &Self::State) -> Drift;
 
-    /// What whoever uses it, or answers for the account, should know while it is ready: how near a limit is.
-    fn remark(&self, state: &Self::State) -> Option<String> {
-        let _ = state;
-        None
-    }
-
     /// What a consumer needs in order to use it. Empty until it can be used.
     fn bindings(&self, claim: &Claim, state: &Self::State) -> Bindings;
 
@@ -82,14 +76,6 @@ pub trait Adapter: Debug + Send + Sync + 'static {
         Ok(access)
     }
 
-    /// Whether two accounts of one consumer can stand side by side here, each with all that the other has, so that the one
-    /// takes the other's place while both are good; an error says why not, and then a password is changed in place. No
-    /// I/O.
-    fn second_account(&self, spec: &Self::Spec) -> Result<()> {
-        let _ = spec;
-        Ok(())
-    }
-
     /// Starts to create it under the claim's name, token and owner tags. Where the provider has no client token, a
     /// resource of this identity that exists already is found first and answered. A foreign resource that holds the
     /// name is [`ErrorKind::NotOwned`](crate::ErrorKind::NotOwned).
@@ -101,20 +87,6 @@ pub trait Adapter: Debug + Send + Sync + 'static {
     /// Takes the next step towards its absence: lifts a protection, removes a part, or deletes it; the last is
     /// [`Receipt::ending`].
     async fn delete(&self, claim: &Claim, state: &Self::State) -> Result<Receipt>;
-
-    /// Why it stays although it is not wanted any more, where its provider deletes it at nobody's word. It is parked
-    /// then, if it can be, and kept on record.
-    fn stays(&self, state: &Self::State) -> Option<Stay> {
-        let _ = state;
-        None
-    }
-
-    /// Removes what is of nobody any more now that this one is proven absent: what it shared with others, if it was the
-    /// last and somebody else took it away.
-    async fn sweep(&self, claim: &Claim) -> Result<()> {
-        let _ = claim;
-        Ok(())
-    }
 
     /// Takes it out of use and keeps its data: access revoked, whitelist closed, backed up where asked, tagged
     /// `parked-until`. `until` is an RFC 3339 time.
@@ -150,12 +122,6 @@ pub trait Adapter: Debug + Send + Sync + 'static {
         Err(unsupported(self.kind(), "have accounts"))
     }
 
-    /// How many sessions of an account are open; `None` where the provider cannot say.
-    async fn sessions(&self, claim: &Claim, state: &Self::State, account: &str) -> Result<Option<u32>> {
-        let _ = (claim, state, account);
-        Ok(None)
-    }
-
     /// Everything of this kind that carries the tag of this cluster.
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>>;
 }
@@ -175,9 +141,6 @@ pub struct Capability {
     pub poll: Duration,
     /// How often a resource in transition is looked at.
     pub poll_busy: Duration,
-    /// How long what rests may be told by what is cheap to see of it, [`Claim::known`] for the rest: so late is found
-    /// what somebody else changed in a part that takes a call of its own. Zero where a look costs no more for parts.
-    pub glances: Duration,
     /// How many claims one [`Adapter::observe`] takes.
     pub batch: usize,
     /// A create that is sent twice with one client token has one effect.
@@ -209,7 +172,6 @@ impl Default for Capability {
         Self {
             poll: Duration::from_secs(300),
             poll_busy: Duration::from_secs(5),
-            glances: Duration::ZERO,
             batch: 50,
             idempotent_create: false,
             send_deadline: Duration::from_secs(30),
@@ -314,15 +276,6 @@ pub enum Change {
     Immutable,
     /// Storage never shrinks.
     CannotShrink,
-}
-
-/// Something that its provider deletes at nobody's word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stay {
-    /// Until when, as an RFC 3339 time.
-    pub until: String,
-    /// Why, and what somebody can do about it.
-    pub why: String,
 }
 
 /// A create that the provider took.

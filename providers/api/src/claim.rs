@@ -7,8 +7,6 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::AnyState;
-
 /// Names of the tags that mark a resource as ours. Every external resource carries all of the owner tags.
 pub mod tag {
     /// The identity of the resource.
@@ -175,9 +173,6 @@ pub struct Claim {
     pub resend: bool,
     /// An SRE approved that the resource moves here from the owner its tags name.
     pub may_adopt: bool,
-    /// What was seen of it a while ago, when it was as wanted. It is only asked whether that still holds, so parts
-    /// that take a call each need not be asked for. No step is taken by it.
-    pub known: Option<AnyState>,
     /// The password of its first account. Absent on the way out.
     pub password: Option<SecretString>,
 }
@@ -194,14 +189,8 @@ impl Claim {
             settling: false,
             resend: false,
             may_adopt: false,
-            known: None,
             password: None,
         }
-    }
-
-    /// What is known of it, where that is of this adapter.
-    pub fn known<S: 'static>(&self) -> Option<&S> {
-        self.known.as_ref()?.is()
     }
 
     /// The client token: the same for every attempt to create this incarnation, and for no other create.

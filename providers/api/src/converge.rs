@@ -3,10 +3,163 @@
 use serde_json::Value as Json;
 
 use crate::{
-    AccountGoal, AnyState, Capability, Change, Claim, Difference, Drift, DynAdapter, Error, ErrorKind, ExternalId,
-    Goal, Journal, Outcome, Permission, Phase, Receipt, Result, Revoked, Seen, Sighting, Stay, Step, accounts,
-    accounts::InUse,
+    Account, AnyState, Bindings, Capability, Change, Claim, Difference, Drift, DynAdapter, Error, ErrorKind,
+    ExternalId, Journal, Permission, Phase, Receipt, Result, Sighting,
 };
+
+/// What is wanted of a resource.
+#[derive(Debug)]
+pub enum Goal {
+    /// It exists and is as the spec says.
+    Present {
+        /// The resolved spec.
+        spec: Json,
+        /// The spec that was last carried out in full, if that is remembered: fields that differ from the provider
+        /// but not from it are somebody else's change, and are reported only.
+        applied: Option<Json>,
+        /// It was ready once.
+        was_ready: bool,
+        /// Somebody asked in so many words for a new, empty one.
+        recreate: bool,
+        /// Its accounts.
+        accounts: Vec<AccountGoal>,
+        /// Accounts that are to go.
+        revoked: Vec<String>,
+    },
+    /// Another holder of its owner tag makes it, changes it and lets it go. It is used here, by accounts of our own.
+    Joined {
+        /// The resolved spec, for what differs from it; `None` to leave it: the accounts go, and it is let go.
+        spec: Option<Json>,
+        /// Our accounts.
+        accounts: Vec<AccountGoal>,
+        /// Accounts of ours that are to go.
+        revoked: Vec<String>,
+    },
+    /// It does not exist.
+    Absent,
+    /// It is out of use and its data is kept until the RFC 3339 time.
+    Parked {
+        /// Until when.
+        until: String,
+        /// A backup is made first.
+        backup: bool,
+    },
+}
+
+/// An account that is wanted.
+#[derive(Debug)]
+pub struct AccountGoal {
+    /// The account.
+    pub account: Account,
+    /// The provider was told exactly this before.
+    pub told: bool,
+}
+
+/// What became of one call of [`converge`].
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was seen before the step.
+    pub seen: Option<Seen>,
+    /// The step that was taken, or why none was.
+    pub step: Step,
+}
+
+/// What was seen of a resource.
+#[derive(Debug)]
+pub struct Seen {
+    /// What the provider calls it.
+    pub id: ExternalId,
+    /// How far it was.
+    pub phase: Phase,
+    /// What differed.
+    pub drift: Drift,
+    /// What a consumer needs; empty until it can be used.
+    pub bindings: Bindings,
+}
+
+/// At most one of these happens in one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A create was sent and taken.
+    Created {
+        #[doc = "What the provider calls it."]
+        id: ExternalId,
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
+    /// A change was sent and taken.
+    Updated {
+        #[doc = "The fields given."]
+        fields: Vec<&'static str>,
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
+    /// The account was told to the provider.
+    AccountEnsured {
+        #[doc = "Its name."]
+        name: String,
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
+    /// The account was removed.
+    AccountDropped {
+        #[doc = "Its name."]
+        name: String,
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
+    /// A delete, or a step towards one, was sent and taken.
+    Deleting {
+        #[doc = "The request."]
+        request_id: Option<String>,
+        #[doc = "It was the deletion of the resource itself."]
+        ended: bool,
+    },
+    /// A step towards parking was sent and taken.
+    Parking {
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
+    /// It was taken back into use.
+    Unparked {
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
+    /// It changed its owner to this claim's, as approved.
+    Adopted {
+        #[doc = "The request."]
+        request_id: Option<String>,
+    },
+    /// Nothing to do but wait: the provider is at work, or absence proves nothing yet.
+    Wait {
+        #[doc = "One of [`crate::reason`]."]
+        reason: &'static str,
+        #[doc = "What is awaited."]
+        message: String,
+    },
+    /// Somebody has to act; nothing was touched.
+    Blocked {
+        #[doc = "One of [`crate::reason`]."]
+        reason: &'static str,
+        #[doc = "What stands in the way."]
+        message: String,
+    },
+    /// It is as wanted; what may differ is in [`Seen::drift`].
+    Ready,
+    /// It is parked.
+    Parked,
+    /// It does not exist, and that is proven.
+    Gone,
+    /// It is not ours to change or delete; it was let go.
+    Released,
+}
+
+impl Step {
+    /// Whether nothing comes after it.
+    pub const fn is_the_last(&self) -> bool {
+        matches!(self, Self::Gone | Self::Parked | Self::Released)
+    }
+}
 
 /// Observes, then takes at most one step towards the goal.
 ///
@@ -16,11 +169,9 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
     let state = match observe(adapter, claim).await? {
         Sighting::One(state) => state,
         Sighting::Absent => {
-            return absent(adapter, journal, claim, goal).await.map(|step| Outcome {
-                seen: None,
-                step,
-                in_use: Vec::new(),
-            });
+            return absent(adapter, journal, claim, goal)
+                .await
+                .map(|step| Outcome { seen: None, step });
         }
         Sighting::Several(ids) => {
             let ids = ids.iter().map(ExternalId::as_str).collect::<Vec<_>>().join(", ");
@@ -34,7 +185,6 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
                     reason: crate::reason::AMBIGUOUS,
                     message,
                 },
-                in_use: Vec::new(),
             });
         }
     };
@@ -47,10 +197,7 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
         phase: adapter.phase(&state),
         drift,
         bindings: adapter.bindings(claim, &state),
-        remark: adapter.remark(&state),
-        state: state.clone(),
     };
-    let mut in_use = Vec::new();
     let step = match foreign(adapter, claim, &state) {
         Some(_) if claim.may_adopt && matches!(goal, Goal::Present { .. }) => Step::Adopted {
             request_id: adapter.adopt(claim, &state).await?.request_id,
@@ -59,47 +206,9 @@ pub async fn converge(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &C
             reason: crate::reason::OWNED_ELSEWHERE,
             message,
         },
-        None => one_step(adapter, claim, goal, &state, &seen, &mut in_use).await?,
+        None => one_step(adapter, claim, goal, &state, &seen).await?,
     };
-    Ok(Outcome {
-        seen: Some(seen),
-        step,
-        in_use,
-    })
-}
-
-/// Looks whether what rested still does: `None` when it does not, and is to be looked at in full by [`converge`]. A
-/// claim that says what is known of it costs fewer calls here.
-pub async fn glance(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal) -> Result<Option<Outcome>> {
-    let Goal::Present {
-        spec,
-        accounts,
-        revoked,
-        ..
-    } = goal
-    else {
-        return Ok(None);
-    };
-    if accounts.iter().any(|goal| !goal.told) || !revoked.is_empty() {
-        return Ok(None);
-    }
-    let Sighting::One(state) = observe(adapter, claim).await? else {
-        return Ok(None);
-    };
-    let drift = adapter.drift(spec, &state)?;
-    let rests = adapter.phase(&state) == Phase::Ready && drift.is_empty() && foreign(adapter, claim, &state).is_none();
-    Ok(rests.then(|| Outcome {
-        seen: Some(Seen {
-            id: adapter.id(&state),
-            phase: Phase::Ready,
-            drift,
-            bindings: adapter.bindings(claim, &state),
-            remark: adapter.remark(&state),
-            state,
-        }),
-        step: Step::Ready,
-        in_use: Vec::new(),
-    }))
+    Ok(Outcome { seen: Some(seen), step })
 }
 
 async fn observe(adapter: &dyn DynAdapter, claim: &Claim) -> Result<Sighting<AnyState>> {
@@ -156,13 +265,7 @@ async fn absent(adapter: &dyn DynAdapter, journal: &dyn Journal, claim: &Claim, 
         ..
     } = goal
     else {
-        if claim.settling {
-            return Ok(settling(claim));
-        }
-        if !claim.existing {
-            adapter.sweep(claim).await?;
-        }
-        return Ok(Step::Gone);
+        return Ok(if claim.settling { settling(claim) } else { Step::Gone });
     };
     if claim.existing {
         let id = claim.id.as_ref().map_or("", ExternalId::as_str);
@@ -225,25 +328,15 @@ fn settling(claim: &Claim) -> Step {
     }
 }
 
-async fn one_step(
-    adapter: &dyn DynAdapter,
-    claim: &Claim,
-    goal: &Goal,
-    state: &AnyState,
-    seen: &Seen,
-    in_use: &mut Vec<InUse>,
-) -> Result<Step> {
+async fn one_step(adapter: &dyn DynAdapter, claim: &Claim, goal: &Goal, state: &AnyState, seen: &Seen) -> Result<Step> {
     match goal {
         Goal::Absent | Goal::Parked { .. } if claim.existing => Ok(Step::Released),
         Goal::Absent => match &seen.phase {
             Phase::Deleting => Ok(going()),
-            phase => match adapter.stays(state) {
-                Some(stay) => put_away(adapter, claim, state, phase, stay).await,
-                None => {
-                    let Receipt { request_id, ended } = adapter.delete(claim, state).await?;
-                    Ok(Step::Deleting { request_id, ended })
-                }
-            },
+            _ => {
+                let Receipt { request_id, ended } = adapter.delete(claim, state).await?;
+                Ok(Step::Deleting { request_id, ended })
+            }
         },
         Goal::Parked { until, backup } => match &seen.phase {
             Phase::Deleting => Ok(going()),
@@ -260,7 +353,7 @@ async fn one_step(
             spec: Some(_),
             accounts,
             revoked,
-        } => joined(adapter, claim, state, seen, (accounts, revoked), in_use).await,
+        } => joined(adapter, claim, state, seen, accounts, revoked).await,
         Goal::Joined { revoked, .. } => match (&seen.phase, revoked.first()) {
             // Whoever deletes or parks it takes everybody's access.
             (Phase::Deleting | Phase::Parked(_), _) | (_, None) => Ok(Step::Released),
@@ -268,7 +361,7 @@ async fn one_step(
                 reason: crate::reason::UPDATING,
                 message: what.clone(),
             }),
-            _ => accounts::step(adapter, claim, state, (&[], revoked), in_use).await,
+            _ => accounts_step(adapter, claim, state, &[], revoked).await,
         },
         Goal::Present {
             spec,
@@ -305,29 +398,9 @@ async fn one_step(
                         message: why.clone(),
                     });
                 }
-                accounts::step(adapter, claim, state, (accounts, revoked), in_use).await
+                accounts_step(adapter, claim, state, accounts, revoked).await
             }
         },
-    }
-}
-
-/// Takes what cannot be deleted out of use, as far as it can be.
-async fn put_away(
-    adapter: &dyn DynAdapter,
-    claim: &Claim,
-    state: &AnyState,
-    phase: &Phase,
-    stay: Stay,
-) -> Result<Step> {
-    match phase {
-        Phase::Busy(what) => Ok(Step::Wait {
-            reason: crate::reason::DELETING,
-            message: what.clone(),
-        }),
-        Phase::Ready | Phase::Unreachable(_) if adapter.capability().parks => Ok(Step::Parking {
-            request_id: adapter.park(claim, state, &stay.until, false).await?.request_id,
-        }),
-        _ => Ok(Step::Stays(stay)),
     }
 }
 
@@ -337,8 +410,8 @@ async fn joined(
     claim: &Claim,
     state: &AnyState,
     seen: &Seen,
-    accounts: (&[AccountGoal], &[Revoked]),
-    in_use: &mut Vec<InUse>,
+    accounts: &[AccountGoal],
+    revoked: &[String],
 ) -> Result<Step> {
     let blocked = |reason, message| Ok(Step::Blocked { reason, message });
     match &seen.phase {
@@ -363,7 +436,7 @@ async fn joined(
                 );
                 return blocked(crate::reason::UNREACHABLE, message);
             }
-            accounts::step(adapter, claim, state, accounts, in_use).await
+            accounts_step(adapter, claim, state, accounts, revoked).await
         }
     }
 }
@@ -373,6 +446,30 @@ fn going() -> Step {
         reason: crate::reason::DELETING,
         message: "the provider is deleting it".into(),
     }
+}
+
+async fn accounts_step(
+    adapter: &dyn DynAdapter,
+    claim: &Claim,
+    state: &AnyState,
+    accounts: &[AccountGoal],
+    revoked: &[String],
+) -> Result<Step> {
+    if let Some(goal) = accounts.iter().find(|goal| !goal.told) {
+        let receipt = adapter.ensure_account(claim, state, &goal.account).await?;
+        return Ok(Step::AccountEnsured {
+            name: goal.account.name.clone(),
+            request_id: receipt.request_id,
+        });
+    }
+    if let Some(name) = revoked.first() {
+        let receipt = adapter.drop_account(claim, state, name).await?;
+        return Ok(Step::AccountDropped {
+            name: name.clone(),
+            request_id: receipt.request_id,
+        });
+    }
+    Ok(Step::Ready)
 }
 
 /// The differences that are to be closed: those enforced always, those of a changed declaration.

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Access, Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId,
-    Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting, Stay,
+    Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
 };
 
 /// A state whose type only its own adapter knows.
@@ -18,19 +18,16 @@ pub struct AnyState {
 }
 
 impl AnyState {
-    pub(crate) fn new<S: fmt::Debug + Send + Sync + 'static>(state: S) -> Self {
+    fn new<S: fmt::Debug + Send + Sync + 'static>(state: S) -> Self {
         Self {
             shown: std::any::type_name::<S>().to_owned(),
             value: Arc::new(state),
         }
     }
 
-    pub(crate) fn is<S: 'static>(&self) -> Option<&S> {
-        self.value.downcast_ref()
-    }
-
     fn get<S: 'static>(&self) -> &S {
-        self.is()
+        self.value
+            .downcast_ref()
             .expect("a state is only ever given back to the adapter that made it")
     }
 }
@@ -59,19 +56,14 @@ pub trait DynAdapter: fmt::Debug + Send + Sync + 'static {
     fn bindings(&self, claim: &Claim, state: &AnyState) -> Bindings;
     fn login(&self, identity: &Identity, account: &str) -> String;
     fn grants(&self, access: Access) -> Result<Access>;
-    fn second_account(&self, spec: &Json) -> Result<()>;
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created>;
     async fn update(&self, claim: &Claim, state: &AnyState, spec: &Json, drift: &Drift) -> Result<Receipt>;
     async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
-    fn remark(&self, state: &AnyState) -> Option<String>;
-    fn stays(&self, state: &AnyState) -> Option<Stay>;
-    async fn sweep(&self, claim: &Claim) -> Result<()>;
     async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt>;
     async fn unpark(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
     async fn adopt(&self, claim: &Claim, state: &AnyState) -> Result<Receipt>;
     async fn ensure_account(&self, claim: &Claim, state: &AnyState, account: &Account) -> Result<Receipt>;
     async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt>;
-    async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>>;
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>>;
 }
 
@@ -149,10 +141,6 @@ impl<A: Adapter> DynAdapter for A {
         Adapter::grants(self, access)
     }
 
-    fn second_account(&self, value: &Json) -> Result<()> {
-        Adapter::second_account(self, &spec::<A>(value)?)
-    }
-
     async fn create(&self, claim: &Claim, value: &Json) -> Result<Created> {
         Adapter::create(self, claim, &spec::<A>(value)?).await
     }
@@ -163,18 +151,6 @@ impl<A: Adapter> DynAdapter for A {
 
     async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
         Adapter::delete(self, claim, state.get()).await
-    }
-
-    fn remark(&self, state: &AnyState) -> Option<String> {
-        Adapter::remark(self, state.get())
-    }
-
-    fn stays(&self, state: &AnyState) -> Option<Stay> {
-        Adapter::stays(self, state.get())
-    }
-
-    async fn sweep(&self, claim: &Claim) -> Result<()> {
-        Adapter::sweep(self, claim).await
     }
 
     async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
@@ -195,10 +171,6 @@ impl<A: Adapter> DynAdapter for A {
 
     async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt> {
         Adapter::drop_account(self, claim, state.get(), name).await
-    }
-
-    async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>> {
-        Adapter::sessions(self, claim, state.get(), account).await
     }
 
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {

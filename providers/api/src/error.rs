@@ -105,7 +105,6 @@ struct Detail {
     code: Option<String>,
     request_id: Option<String>,
     retry_after: Option<Duration>,
-    api: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -144,13 +143,6 @@ impl Error {
         self
     }
 
-    /// Only this API of the provider is throttled; the account's other calls go on.
-    #[must_use]
-    pub fn with_api(mut self, api: impl Into<String>) -> Self {
-        self.detail.api = Some(api.into());
-        self
-    }
-
     /// What caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -181,11 +173,6 @@ impl Error {
     /// The provider's id of the request.
     pub fn request_id(&self) -> Option<&str> {
         self.detail.request_id.as_deref()
-    }
-
-    /// The one API that is throttled; `None` when it may be the whole account.
-    pub fn api(&self) -> Option<&str> {
-        self.detail.api.as_deref()
     }
 
     /// When to try again.

@@ -10,7 +10,6 @@
 //!
 //! With the feature `conformance` the crate carries the suite that every adapter is held to.
 
-mod accounts;
 mod adapter;
 mod binding;
 mod claim;
@@ -21,26 +20,23 @@ mod kind;
 mod proof;
 mod provider;
 mod quantity;
-mod step;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod spec;
 
-pub use accounts::{AccountGoal, InUse, Revoked, Revoking};
 pub use adapter::{
-    Adapter, Capability, Change, Created, Difference, Drift, Journal, Owned, Permission, Phase, Receipt, Sighting, Stay,
+    Adapter, Capability, Change, Created, Difference, Drift, Journal, Owned, Permission, Phase, Receipt, Sighting,
 };
 pub use binding::{Access, Account, Bindings, Value};
 pub use claim::{Claim, ClusterId, ExternalId, Identity, Key, Owner, external_name, tag};
-pub use converge::{converge, glance};
+pub use converge::{AccountGoal, Goal, Outcome, Seen, Step, converge};
 pub use dynamic::{AnyState, DynAdapter};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use kind::Kind;
 pub use proof::{Circumstances, Proof};
 pub use provider::{Credentials, Provider, ProviderInfo, Registration};
 pub use quantity::{Bytes, QuantityError, Span};
-pub use step::{Goal, Outcome, Seen, Step};
 
 /// The parts of [`converge`] that a caller can judge by name; condition reasons that are no errors.
 pub mod reason {

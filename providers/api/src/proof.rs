@@ -39,23 +39,12 @@ pub struct Circumstances {
 impl Proof {
     /// Of something that this process has not dealt with yet: somebody else's call may be under way.
     pub fn none(capability: &Capability) -> Self {
-        Self::late(Instant::now() + capability.grace())
-    }
-
-    /// Of something that nobody else's call is under way for after this time.
-    pub fn late(until: Instant) -> Self {
         Self {
             ended: None,
-            late_until: until,
+            late_until: Instant::now() + capability.grace(),
             unseen_until: None,
             missed_since: None,
         }
-    }
-
-    /// When the last of what was asked for has come and can be seen.
-    pub fn late_until(&self) -> Instant {
-        self.unseen_until
-            .map_or(self.late_until, |unseen| unseen.max(self.late_until))
     }
 
     /// Whether every look of this process missed it, for as long. What another process remembers to have missed may
@@ -75,7 +64,7 @@ impl Proof {
     pub fn learn(&mut self, goal: &Goal, outcome: &Result<Outcome>, step: Circumstances, capability: &Capability) {
         let after = |time: Duration| Instant::now() + time;
         let going = matches!(goal, Goal::Absent);
-        let Outcome { seen, step: taken, .. } = match outcome {
+        let Outcome { seen, step: taken } = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
                 if step.sent {
@@ -123,7 +112,7 @@ impl Proof {
             | Step::Adopted { .. } => {
                 (self.ended, self.unseen_until) = (None, Some(after(capability.appears_within)));
             }
-            Step::Wait { .. } | Step::Blocked { .. } | Step::Parked | Step::Gone | Step::Released | Step::Stays(_) => {}
+            Step::Wait { .. } | Step::Blocked { .. } | Step::Parked | Step::Gone | Step::Released => {}
         }
     }
 }
@@ -148,14 +137,8 @@ mod tests {
             phase,
             drift: Drift::none(),
             bindings: Bindings::new(),
-            remark: None,
-            state: crate::AnyState::new(()),
         };
-        Ok(Outcome {
-            seen: Some(seen),
-            step,
-            in_use: Vec::new(),
-        })
+        Ok(Outcome { seen: Some(seen), step })
     }
 
     fn deleting(ended: bool) -> Result<Outcome> {
@@ -181,7 +164,6 @@ mod tests {
         let created = Ok(Outcome {
             seen: None,
             step: Step::Created { id, request_id },
-            in_use: Vec::new(),
         });
         let first = Circumstances { first: true, ..SENT };
         proof.learn(&present(), &created, first, &capability);

@@ -115,11 +115,6 @@ pub trait Transport: Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Unavailable`] when there is no whole answer. Whatever the status of an answer is, it is answered.
     fn carry(&self, operation: &'static str, request: Request) -> BoxFuture<'_, Result<Answer>>;
-
-    /// A number from 0 to 1 by which pauses differ. A test has it from its seed.
-    fn chance(&self) -> f64 {
-        rand::random()
-    }
 }
 
 /// An HTTP client that verifies certificates, follows no redirect, and reads no more than it must.
@@ -182,10 +177,6 @@ impl Client {
     /// [`ErrorKind::Unavailable`] when there is no whole answer. Whatever the status of an answer is, it is answered.
     pub async fn send(&self, operation: &'static str, request: Request) -> Result<Answer> {
         self.inner.carry(operation, request).await
-    }
-
-    pub(crate) fn chance(&self) -> f64 {
-        self.inner.chance()
     }
 }
 

@@ -3,39 +3,36 @@
 use std::time::Duration;
 
 use mooring_provider::{Error, ErrorKind, Result};
-
-use crate::Client;
+use rand::Rng as _;
 
 /// How often a call is sent in all.
 const ATTEMPTS: u32 = 3;
 
-impl Client {
-    /// Makes a call, and again after a short pause if it was not answered and is idempotent: a read, or a write with a
-    /// client token. `call` is given the number of the attempt, from 0, and builds the request anew, so that each has
-    /// its own date and nonce.
-    ///
-    /// Nothing else is repeated here: the engine waits out what is busy or throttled, with the whole account in view.
-    ///
-    /// # Errors
-    /// What the last attempt came to.
-    pub async fn retry<T, F>(&self, idempotent: bool, mut call: impl FnMut(u32) -> F) -> Result<T>
-    where
-        F: Future<Output = Result<T>>,
-    {
-        let mut attempt = 0;
-        loop {
-            let error = match call(attempt).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            attempt += 1;
-            if !idempotent || attempt == ATTEMPTS || !is_passing(&error) {
-                return Err(error);
-            }
-            let pause = Duration::from_millis(100 << attempt).mul_f64(0.5 + self.chance() / 2.0);
-            tracing::debug!(operation = error.operation(), attempt, ?pause, "sending again");
-            tokio::time::sleep(pause).await;
+/// Makes a call, and again after a short pause if it was not answered and is idempotent: a read, or a write with a
+/// client token. `call` is given the number of the attempt, from 0, and builds the request anew, so that each has its
+/// own date and nonce.
+///
+/// Nothing else is repeated here: the engine waits out what is busy or throttled, with the whole account in view.
+///
+/// # Errors
+/// What the last attempt came to.
+pub async fn retry<T, F>(idempotent: bool, mut call: impl FnMut(u32) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let mut attempt = 0;
+    loop {
+        let error = match call(attempt).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        attempt += 1;
+        if !idempotent || attempt == ATTEMPTS || !is_passing(&error) {
+            return Err(error);
         }
+        let pause = Duration::from_millis(100 << attempt).mul_f64(rand::rng().random_range(0.5..1.0));
+        tracing::debug!(operation = error.operation(), attempt, ?pause, "sending again");
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use mooring_provider::{Error, ErrorKind};
-use mooring_provider_http::{Cached, Client, HttpConfig, Redactor};
+use mooring_provider_http::{Cached, Redactor, retry};
 use secrecy::SecretString;
 
 fn error(kind: ErrorKind) -> Error {
@@ -16,7 +16,6 @@ fn error(kind: ErrorKind) -> Error {
 
 #[tokio::test(start_paused = true)]
 async fn only_what_is_idempotent_and_was_not_answered_is_sent_again() {
-    let client = Client::new(&HttpConfig::default()).expect("the configuration is good");
     for (idempotent, kind, sent) in [
         (true, ErrorKind::Unavailable, 3),
         (false, ErrorKind::Unavailable, 1),
@@ -25,19 +24,19 @@ async fn only_what_is_idempotent_and_was_not_answered_is_sent_again() {
         (true, ErrorKind::Busy, 1),
     ] {
         let calls = AtomicU32::new(0);
-        let call = async |attempt| {
+        let result: Result<(), _> = retry(idempotent, async |attempt| {
             assert_eq!(calls.fetch_add(1, Ordering::Relaxed), attempt);
             Err(error(kind))
-        };
-        let result: Result<(), _> = client.retry(idempotent, call).await;
+        })
+        .await;
         assert_eq!(result.expect_err("it fails").kind(), kind);
         assert_eq!(calls.into_inner(), sent, "{idempotent} {kind:?}");
     }
-    let call = async |attempt| match attempt {
+    let answer = retry(true, async |attempt| match attempt {
         0 => Err(error(ErrorKind::Unavailable)),
         _ => Ok(attempt),
-    };
-    let answer = client.retry(true, call).await;
+    })
+    .await;
     assert_eq!(answer.expect("the second is answered"), 1);
 }
 

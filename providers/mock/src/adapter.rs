@@ -128,7 +128,6 @@ impl<S: Shape> Adapter for MockAdapter<S> {
         Capability {
             poll: Duration::from_secs(60),
             poll_busy: (provisioning / 10).clamp(Duration::from_millis(20), Duration::from_secs(5)),
-            glances: Duration::ZERO,
             batch: 100,
             idempotent_create: S::TOKENS,
             send_deadline: 4 * latency + 2 * margin,
@@ -380,19 +379,6 @@ impl<S: Shape> Adapter for MockAdapter<S> {
         self.edit(Op::DropAccount, &state.resource.id, move |resource, _, _| {
             resource.accounts.remove(&name);
             Ok(())
-        })
-        .await
-    }
-
-    async fn sessions(&self, _: &Claim, state: &State, account: &str) -> Result<Option<u32>> {
-        let (id, account) = (state.resource.id.clone(), account.to_owned());
-        self.call(Op::Sessions, Some(state.resource.id.as_str()), 0, move |world, _, _| {
-            let resource = world.get(&id);
-            Ok(Some(
-                resource
-                    .and_then(|resource| resource.sessions.get(&account).copied())
-                    .unwrap_or_default(),
-            ))
         })
         .await
     }

@@ -19,12 +19,11 @@ pub enum Op {
     Adopt,
     EnsureAccount,
     DropAccount,
-    Sessions,
 }
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::Check,
         Self::Observe,
         Self::Inventory,
@@ -36,12 +35,11 @@ impl Op {
         Self::Adopt,
         Self::EnsureAccount,
         Self::DropAccount,
-        Self::Sessions,
     ];
 
     /// Whether it changes anything.
     pub const fn writes(self) -> bool {
-        !matches!(self, Self::Check | Self::Observe | Self::Inventory | Self::Sessions)
+        !matches!(self, Self::Check | Self::Observe | Self::Inventory)
     }
 }
 
@@ -121,7 +119,6 @@ pub(crate) fn operation(kind: Option<Kind>, op: Op) -> &'static str {
                 Op::Adopt => concat!($kind, ".adopt"),
                 Op::EnsureAccount => concat!($kind, ".ensureAccount"),
                 Op::DropAccount => concat!($kind, ".dropAccount"),
-                Op::Sessions => concat!($kind, ".sessions"),
             }
         };
     }

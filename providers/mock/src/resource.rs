@@ -26,9 +26,6 @@ pub struct Resource {
     pub rows: Vec<String>,
     /// Its accounts.
     pub accounts: BTreeMap<String, Login>,
-    /// How many sessions of an account are open, as a test says.
-    #[serde(default)]
-    pub sessions: BTreeMap<String, u32>,
     /// The backups that were made of its rows.
     pub backups: Vec<Vec<String>>,
     /// The cloud gave up on it.
@@ -105,7 +102,6 @@ impl Resource {
             host: format!("{name}.mock.invalid"),
             rows: Vec::new(),
             accounts: BTreeMap::new(),
-            sessions: BTreeMap::new(),
             backups: Vec::new(),
             failed: None,
             cut_off: None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use mooring_provider::{Credentials, Error, ErrorKind, Result};
-use mooring_provider_http::{Answer, Client, HttpConfig, Method, Redactor, Request, StatusCode, Url, header};
+use mooring_provider_http::{Answer, Client, HttpConfig, Method, Redactor, Request, StatusCode, Url, header, retry};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -56,8 +56,7 @@ impl Api {
     /// Sends it; one that may be repeated is repeated when it is not answered. What means the same everywhere is an
     /// error; any other answer is for the caller to judge.
     pub(crate) async fn send(&self, operation: &'static str, repeat: bool, request: &Request) -> Result<Answer> {
-        let send = |_| self.send_once(operation, request);
-        self.client.retry(repeat, send).await
+        retry(repeat, |_| self.send_once(operation, request)).await
     }
 
     async fn send_once(&self, operation: &'static str, request: &Request) -> Result<Answer> {

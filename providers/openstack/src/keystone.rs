@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use mooring_provider::{Error, ErrorKind, Result};
-use mooring_provider_http::{Answer, Client, Method, Redactor, Request, Url};
+use mooring_provider_http::{Answer, Client, Method, Redactor, Request, Url, retry};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -105,7 +105,7 @@ impl Keystone {
             path.push_str("/v3");
         }
         url.set_path(&format!("{path}/auth/tokens"));
-        let answer = self.client.retry(true, |_| self.ask(&url)).await?;
+        let answer = retry(true, |_| self.ask(&url)).await?;
         issued(config, &answer)
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use mooring_provider::{Capability, Error, ErrorKind, Receipt, Result};
-use mooring_provider_http::{Answer, Cached, Client, Method, Redactor, Request, StatusCode};
+use mooring_provider_http::{Answer, Cached, Client, Method, Redactor, Request, StatusCode, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -147,8 +147,7 @@ impl Session {
             Some(secret) => &Redactor::new([secret]),
             None => &self.keystone.redactor,
         };
-        let attempt = |_| self.attempt(&call, redactor);
-        self.keystone.client.retry(idempotent, attempt).await
+        retry(idempotent, |_| self.attempt(&call, redactor)).await
     }
 
     async fn attempt(&self, call: &Call, redactor: &Redactor) -> Result<Option<Answer>> {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use bind::Bind;
 pub use log::Log;
 pub use monitor::{Alarm, Level, Monitor, Scrape};
-pub use rds::{Backup, Rds, Rotation};
+pub use rds::{Backup, Rds};
 pub use slb::{HealthCheck, Listener, Slb};
 pub use vpc::{NetworkKind, Vpc};
 

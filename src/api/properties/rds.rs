@@ -45,27 +45,12 @@ pub struct Rds {
     /// Backups. By default the provider's choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Backup>,
-    /// When its logins are replaced. By default when somebody asks for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rotation: Option<Rotation>,
     /// How the component uses it.
     #[serde(flatten)]
     pub consume: Consume,
     /// How it is provided.
     #[serde(flatten)]
     pub provide: Provide,
-}
-
-/// When the logins of a database are replaced, its own and those of binds to it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Rotation {
-    /// How long one is used: `90d`. Each is replaced at a moment of its own, up to a tenth of that earlier.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub every: Option<Span>,
-    /// How long an old one is waited for before that is told: it is kept until nobody uses it. By default 1d.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub within: Option<Span>,
 }
 
 /// Backups of a database.

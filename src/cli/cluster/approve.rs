@@ -2,7 +2,6 @@
 
 use kube::{Api, Client, ResourceExt};
 use mooring_provider::{Identity, Key};
-use serde_json::json;
 
 use super::{Error, annotate, client, failed, key, resources, retained};
 use crate::{
@@ -31,7 +30,7 @@ pub(in crate::cli) async fn approve(cluster: &Cluster, word: Word, wanted: &Key)
         };
         let lost = resource.status.clone().unwrap_or_default().memory.incarnation;
         let api = Api::<CloudResource>::namespaced(client, &resource.namespace().unwrap_or_default());
-        annotate(api, &resource.name_any(), json!({ names::RECREATE: lost.to_string() })).await?;
+        annotate(api, &resource.name_any(), names::RECREATE, &lost.to_string()).await?;
         return Ok(format!("approved: recreate {wanted}; the operator carries it out"));
     }
     let (identity, environment, provider) = match subject {
@@ -57,7 +56,7 @@ pub(in crate::cli) async fn approve(cluster: &Cluster, word: Word, wanted: &Key)
         let found = environments.get_opt(&name).await;
         match found.map_err(failed(format!("read Environment {name}")))? {
             Some(_) => {
-                annotate(environments, &name, json!({ annotation.as_str(): value })).await?;
+                annotate(environments, &name, &annotation, &value).await?;
                 Some(format!("Environment {name}"))
             }
             None => None,
@@ -68,12 +67,7 @@ pub(in crate::cli) async fn approve(cluster: &Cluster, word: Word, wanted: &Key)
     let place = match (place, provider) {
         (Some(place), _) => place,
         (None, Some(name)) => {
-            annotate(
-                Api::<ProviderConfig>::all(client),
-                &name,
-                json!({ annotation.as_str(): value }),
-            )
-            .await?;
+            annotate(Api::<ProviderConfig>::all(client), &name, &annotation, &value).await?;
             format!("ProviderConfig {name}")
         }
         (None, None) => {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Error, client, failed, resources, retained};
 use crate::{
-    api::{ProviderConfig, ServiceBinding, names},
+    api::{ProviderConfig, names},
     cli::args::Cluster,
 };
 
@@ -90,19 +90,6 @@ async fn refuse_while_something_lives(client: &Client) -> Result<(), Error> {
         Err(error) if missing(&error) => {}
         Err(error) => return Err(error),
     }
-    let bindings = Api::<ServiceBinding>::all(client.clone());
-    match bindings.list_metadata(&ListParams::default()).await {
-        Ok(all) => living.extend(
-            all.iter()
-                .filter(|binding| binding.finalizers().iter().any(|name| name == names::FINALIZER))
-                .map(|binding| {
-                    let namespace = binding.namespace().unwrap_or_default();
-                    format!("ServiceBinding {namespace}/{}", binding.name_any())
-                }),
-        ),
-        Err(error) if is_missing(&error) => {}
-        Err(error) => return Err(failed("list ServiceBindings")(error)),
-    }
     if living.is_empty() {
         return Ok(());
     }
@@ -114,8 +101,8 @@ async fn refuse_while_something_lives(client: &Client) -> Result<(), Error> {
         String::new()
     };
     Err(Error::Refused(format!(
-        "{shown}{more}: still there, and nobody could take them down afterwards; delete the applications and the \
-         ServiceBindings first, and `mooring approve abandon` what is to be left"
+        "{shown}{more}: still there, and nobody could take them down afterwards; delete the applications first, and \
+         `mooring approve abandon` what is to be left"
     )))
 }
 

@@ -24,10 +24,6 @@ use crate::{
     },
 };
 
-/// How often a login is replaced by itself at most.
-const SELDOM: std::time::Duration = std::time::Duration::from_secs(3650 * 24 * 3600);
-const OFTEN: std::time::Duration = std::time::Duration::from_secs(3600);
-
 /// Members of a trait that an override cannot change: they say what the resource is, not how it is.
 const FIXED: [&str; 5] = ["name", "overrides", "existing", "shareWith", "to"];
 
@@ -88,7 +84,7 @@ fn typed<T: DeserializeOwned>(properties: &Map<String, Json>) -> Result<T, Vec<P
 
 fn sense(declares: Declares, properties: &Map<String, Json>) -> Vec<Problem> {
     let judged = match declares {
-        Declares::Resource(Kind::Rds) => typed::<Rds>(properties).map(|rds| rotation(&rds)),
+        Declares::Resource(Kind::Rds) => typed::<Rds>(properties).map(|_| Vec::new()),
         Declares::Resource(Kind::Slb) => typed::<Slb>(properties).map(|slb| balancer(&slb)),
         Declares::Resource(Kind::Vpc) => typed::<Vpc>(properties).map(|vpc| network(&vpc)),
         Declares::Resource(Kind::Log) => typed::<Log>(properties).map(|_| Vec::new()),
@@ -132,21 +128,6 @@ fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn rotation(rds: &Rds) -> Vec<Problem> {
-    let every = rds.rotation.as_ref().and_then(|rotation| rotation.every);
-    let too_often = every.filter(|every| every.get() < OFTEN);
-    let problem = |every| {
-        let message = "rolls every pod that uses the database each time; use 1h or more";
-        wrong("rotation.every", message).value(every)
-    };
-    let within = rds.rotation.as_ref().and_then(|rotation| rotation.within);
-    let too_long = [("rotation.every", every), ("rotation.within", within)]
-        .into_iter()
-        .filter_map(|(field, span)| Some((field, span.filter(|span| span.get() > SELDOM)?)))
-        .map(|(field, span)| wrong(field, "is longer than ten years; use 3650d or less").value(span));
-    too_often.map(problem).into_iter().chain(too_long).collect()
 }
 
 fn network(vpc: &Vpc) -> Vec<Problem> {

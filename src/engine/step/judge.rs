@@ -145,7 +145,6 @@ pub(super) fn judge(
         }
         Step::Ready => ready(memory, outcome, spec, poll),
         Step::Parked => done(memory.clone(), Done::Parked, "it is out of use and its data is kept"),
-        Step::Stays(stay) => done(memory.clone(), Done::Stays, &stay.why),
         Step::Gone => {
             *memory = Memory {
                 incarnation: memory.incarnation + 1,
@@ -164,8 +163,7 @@ pub(super) fn judge(
 fn ready(memory: &mut Memory, outcome: &Outcome, spec: Option<&Json>, poll: Duration) -> Report {
     memory.was_ready = true;
     memory.applied = spec.cloned();
-    let remark = outcome.seen.as_ref().and_then(|seen| seen.remark.clone());
-    let told = state(true, reason::READY, remark.unwrap_or_default());
+    let told = state(true, reason::READY, "");
     let synced = outcome
         .seen
         .as_ref()
@@ -239,7 +237,6 @@ pub(super) fn action(step: &Step) -> Option<(&'static str, Option<String>)> {
         Step::Unparked { request_id } => ("unpark", request_id),
         Step::Adopted { request_id } => ("adopt", request_id),
         Step::Gone => return Some(("gone", None)),
-        Step::Stays(_) => return Some(("retain", None)),
         Step::Wait { .. } | Step::Blocked { .. } | Step::Ready | Step::Parked | Step::Released => return None,
     };
     Some((action, request_id.clone()))
@@ -250,7 +247,6 @@ pub(super) fn detail(step: &Step) -> String {
     match step {
         Step::Updated { fields, .. } => fields.join(", "),
         Step::AccountEnsured { name, .. } | Step::AccountDropped { name, .. } => name.clone(),
-        Step::Stays(stay) => stay.why.clone(),
         _ => String::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mooring_provider::{Bindings, Difference, Error, ErrorKind, InUse};
+use mooring_provider::{Bindings, Difference, Error, ErrorKind};
 
 use crate::ledger::Memory;
 
@@ -23,10 +23,6 @@ pub struct Report {
     pub drift: Vec<Difference>,
     /// The fields that the step changed.
     pub changing: Vec<&'static str>,
-    /// Accounts that are to go and stay, as somebody uses them or may: with how many sessions, where that is known.
-    pub in_use: Vec<InUse>,
-    /// The account that the step dropped.
-    pub dropped: Option<String>,
     /// When to come back.
     pub next: Next,
     /// It is over.
@@ -62,8 +58,6 @@ pub enum Done {
     Gone,
     /// It is out of use, its data kept; it is on record.
     Parked,
-    /// Its provider deletes it at nobody's word; it is out of use, if it can be, and on record.
-    Stays,
     /// It was not ours to delete, or is left on purpose; it is on record.
     Released,
 }
@@ -102,8 +96,6 @@ pub(super) fn plain(memory: Memory, ready: Option<State>, synced: State, next: N
         endpoint: None,
         drift: Vec::new(),
         changing: Vec::new(),
-        in_use: Vec::new(),
-        dropped: None,
         next,
         done: None,
         error: None,
@@ -120,7 +112,6 @@ pub(super) fn done(memory: Memory, done: Done, message: &str) -> Report {
     let reason = match done {
         Done::Gone => "Gone",
         Done::Parked => "Parked",
-        Done::Stays => "Retained",
         Done::Released => "Released",
     };
     let told = state(false, reason, message);

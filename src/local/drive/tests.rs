@@ -84,7 +84,6 @@ impl Bench {
             kind,
             environment: "local".into(),
             existing: None,
-            retiring: Vec::new(),
             may_adopt: false,
             connection: Arc::clone(&self.connection),
             after: after.iter().map(|name| key(name)).collect(),

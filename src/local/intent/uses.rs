@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use mooring_provider::{Access, Account, DynAdapter, Identity, Key};
+use mooring_provider::{Access, Account, DynAdapter, Identity, Key, spec::Rds};
 
 use super::Intent;
 use crate::{
     api::Declares as Trait,
     engine::{
-        Priority, Retiring,
+        Priority,
         declare::{Consumption, Declaration, Target, bind_target},
+        new_password,
         problem::{Problem, reason},
-        rotation::{self, Generations},
     },
     local::{
-        login::{accounts, names, retiring},
+        login::{account_name, accounts, own_account},
         state::{Consumer, Login},
     },
 };
@@ -24,16 +23,6 @@ impl Intent {
     /// The accounts of a resource: one for each of its users.
     pub(super) fn accounts(&self, key: &Key, logins: &BTreeMap<String, Login>) -> Vec<Account> {
         accounts(&self.consumers, key, logins)
-    }
-
-    /// The accounts of a resource that retire.
-    pub(in crate::local) fn retiring(
-        &self,
-        key: &Key,
-        logins: &BTreeMap<String, Login>,
-        now: Timestamp,
-    ) -> Vec<Retiring> {
-        retiring(&self.consumers, key, logins, now)
     }
 
     pub(super) fn consumer(&self, declaration: &Declaration, all: &[Declaration]) -> Result<Option<Consumer>, Problem> {
@@ -101,16 +90,9 @@ impl Intent {
         adapter.capability().accounts.then(|| adapter.grants(consumer.access))
     }
 
-    /// Makes a login for each use that has none, and begins the rotation of those that are due; `identities` are those of
-    /// the entries, `told` what the provider was told of each. True if anything is new.
-    pub(in crate::local) fn make_logins(
-        &self,
-        logins: &mut BTreeMap<String, Login>,
-        identities: &[Identity],
-        told: &BTreeMap<Identity, BTreeMap<String, String>>,
-        now: Timestamp,
-    ) -> bool {
-        let (mut made, none) = (false, BTreeMap::new());
+    /// Makes a login for each use that has none; `identities` are those of the entries. True if any was made.
+    pub(in crate::local) fn make_logins(&self, logins: &mut BTreeMap<String, Login>, identities: &[Identity]) -> bool {
+        let mut made = false;
         for consumer in &self.consumers {
             let mut entries = self.entries.iter().zip(identities);
             let Some((entry, identity)) = entries.find(|(entry, _)| entry.declaration.key == consumer.target) else {
@@ -123,21 +105,19 @@ impl Intent {
             if entry.existing().is_some() {
                 continue;
             }
-            let spec = &entry.effective.spec;
-            let names = names(&adapter, identity, consumer, spec);
-            let login = logins.entry(consumer.key.to_string()).or_insert_with(|| {
+            logins.entry(consumer.key.to_string()).or_insert_with(|| {
                 made = true;
-                let mut login = Login::anew(&names, told.get(identity).unwrap_or(&none), now);
-                login.generations.get_or_insert_with(|| Generations::first(now));
-                login
+                let own = consumer.key == consumer.target;
+                let database = serde_json::from_value::<Rds>(entry.effective.spec.clone()).map(|rds| rds.database);
+                let wish = match database {
+                    Ok(database) if own => account_name(&database),
+                    _ => own_account(&consumer.key),
+                };
+                Login {
+                    username: adapter.login(identity, &wish),
+                    password: new_password(),
+                }
             });
-            let every = rotation::in_effect(&entry.effective.values).0;
-            let generations = login.generations();
-            let is_due = every.is_some_and(|every| generations.due(every, &login.username) <= now);
-            if is_due && !generations.is_rotating() && adapter.second_account(spec).is_ok() {
-                login.begin(&names, now, None);
-                made = true;
-            }
         }
         made
     }

@@ -184,10 +184,6 @@ async fn create(
         (names::TRAIT, &key.name),
         (names::KIND, declaration.declares.as_str()),
         (names::MANAGED_BY, names::MANAGED_BY_US),
-        // By these KubeVela, should it come one day, knows what it may go on with.
-        (names::OAM_NAME, &key.application),
-        (names::OAM_NAMESPACE, &key.namespace),
-        (names::OAM_COMPONENT, &key.component),
     ];
     resource.metadata = ObjectMeta {
         labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),

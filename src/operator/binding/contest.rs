@@ -11,20 +11,20 @@ const REFILL: Duration = Duration::from_secs(600);
 
 /// A bucket of re-applies: [`BURST`] at once, one more per [`REFILL`].
 #[derive(Debug, Clone, Default)]
-pub(in crate::operator) struct Contest {
+pub(super) struct Contest {
     empty_until: Option<Instant>,
 }
 
 impl Contest {
     /// How long there is none.
-    pub(in crate::operator) fn wait(&self, now: Instant) -> Option<Duration> {
+    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
         let ahead = self.empty_until?.saturating_duration_since(now);
         let most = REFILL * (BURST - 1);
         (ahead > most).then(|| ahead - most)
     }
 
     /// Takes one.
-    pub(in crate::operator) fn take(&mut self, now: Instant) {
+    pub(super) fn take(&mut self, now: Instant) {
         self.empty_until = Some(self.empty_until.map_or(now, |until| until.max(now)) + REFILL);
     }
 }

@@ -10,7 +10,6 @@ use kube::ResourceExt;
 use serde_json::{Value as Json, json};
 
 use super::{
-    listed,
     owners::{Owners, Place, owns_revision},
     wanted::{Env, Wanted},
 };
@@ -91,13 +90,8 @@ pub(super) struct Plan {
 pub(super) fn judge(workload: &Workload, wanted: &[Wanted]) -> Plan {
     let template = workload.template();
     let managed = workload.object.managed_fields();
-    let is_listed = workload.kind.has_atomic_lists();
     let case = Case {
-        owners: if is_listed {
-            listed::owners(workload, &template)
-        } else {
-            Owners::of(workload.kind, managed)
-        },
+        owners: Owners::of(workload.kind, managed),
         template: &template,
     };
     let mut plan = Plan::default();
@@ -118,11 +112,7 @@ pub(super) fn judge(workload: &Workload, wanted: &[Wanted]) -> Plan {
     let before = template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
     let before = before.and_then(|annotations| annotations.get(names::BINDING_REVISION));
     plan.desired.revision = revision(wanted, &plan, before.map(String::as_str));
-    if is_listed {
-        plan.is_due = listed::patch(workload, &plan.desired).is_some();
-        return plan;
-    }
-    plan.give_up = case.to_give_up(wanted, &plan.desired.env);
+    plan.give_up = case.to_give_up(&plan.desired.env);
     plan.hand_over = case.to_hand_over(wanted, &plan.desired.env);
     let is_rolled_by_us = owns_revision(workload.kind, managed);
     let is_revised = match &plan.desired.revision {
@@ -142,10 +132,6 @@ impl Case<'_> {
     /// What `wanted` gets; it is added to `env`.
     fn share(&self, wanted: &Wanted, env: &mut BTreeMap<Place, Source>) -> Share {
         let mut share = Share::default();
-        if wanted.leaves_variables() {
-            share.containers = self.showing(&wanted.secret);
-            return share;
-        }
         for name in wanted.containers() {
             let Some((list, container)) = self.container(name) else {
                 share.missing.push(name.to_owned());
@@ -177,31 +163,19 @@ impl Case<'_> {
         share
     }
 
-    /// The containers in which somebody has put that Secret: KubeVela's trait, or a person in a manifest. The variables
-    /// are theirs; their pods are rolled when it changes all the same.
-    fn showing(&self, secret: &str) -> BTreeSet<String> {
-        let mut showing = BTreeSet::new();
-        for list in ContainerList::ALL {
-            for container in list.of(self.template) {
-                let theirs = |variable: &&EnvVar| !self.owners.is_ours(&place(list, container, &variable.name));
-                let mut sources = variables(container).filter(theirs).filter_map(of_secret);
-                if sources.any(|source| source.secret == secret) {
-                    showing.insert(container.name.clone());
-                }
-            }
-        }
-        showing
-    }
-
     /// The variables that are asked for in a container; of one that cannot tell, those it has.
     fn asked(&self, wanted: &Wanted, list: ContainerList, container: &Container) -> Vec<(Place, Source)> {
-        let place = |name: &str| place(list, container, name);
+        let place = |name: &str| Place {
+            list,
+            container: container.name.clone(),
+            name: name.to_owned(),
+        };
         let source = |key: &str| Source {
             secret: wanted.secret.clone(),
             key: key.to_owned(),
         };
         match &wanted.env {
-            Env::SecretOnly | Env::Patched => Vec::new(),
+            Env::SecretOnly => Vec::new(),
             Env::Names(names) => names.iter().map(|(name, key)| (place(name), source(key))).collect(),
             Env::Unknown => variables(container)
                 .filter_map(|variable| Some((place(&variable.name), of_secret(variable)?)))
@@ -261,16 +235,10 @@ impl Case<'_> {
         rendered.filter(is_due).cloned().collect()
     }
 
-    /// What is ours by name, and shows what somebody else put there or now writes: it is not to be taken away.
-    fn to_give_up(&self, wanted: &[Wanted], env: &BTreeMap<Place, Source>) -> BTreeSet<Place> {
-        let is_patched = |place: &Place| {
-            let secret = self.there(place).and_then(of_secret).map(|source| source.secret);
-            let mut patched = wanted.iter().filter(|wanted| wanted.env == Env::Patched);
-            secret.is_some_and(|secret| patched.any(|wanted| wanted.secret == secret))
-        };
+    /// What is ours by name, and shows what somebody else put there: it is not to be taken away.
+    fn to_give_up(&self, env: &BTreeMap<Place, Source>) -> BTreeSet<Place> {
         let ours = self.owners.ours().filter(|place| !env.contains_key(place));
-        let given_up = ours.filter(|place| self.owners.is_changed(place) || is_patched(place));
-        given_up.cloned().collect()
+        ours.filter(|place| self.owners.is_changed(place)).cloned().collect()
     }
 
     fn is_as_desired(&self, env: &BTreeMap<Place, Source>) -> bool {
@@ -284,14 +252,9 @@ impl Case<'_> {
     }
 
     fn container(&self, name: &str) -> Option<(ContainerList, &Container)> {
-        let named = [ContainerList::Main, ContainerList::Init].into_iter().find_map(|list| {
+        [ContainerList::Main, ContainerList::Init].into_iter().find_map(|list| {
             let container = list.of(self.template).iter().find(|container| container.name == name)?;
             Some((list, container))
-        });
-        // Knative lets the only container go without a name.
-        named.or_else(|| match ContainerList::Main.of(self.template) {
-            [only] if only.name.is_empty() => Some((ContainerList::Main, only)),
-            _ => None,
         })
     }
 
@@ -299,14 +262,6 @@ impl Case<'_> {
         let mut containers = place.list.of(self.template).iter();
         let container = containers.find(|container| container.name == place.container)?;
         variable(container, &place.name)
-    }
-}
-
-fn place(list: ContainerList, container: &Container, name: &str) -> Place {
-    Place {
-        list,
-        container: container.name.clone(),
-        name: name.to_owned(),
     }
 }
 
@@ -326,7 +281,7 @@ fn variable<'a>(container: &'a Container, name: &str) -> Option<&'a EnvVar> {
     variables(container).find(|variable| variable.name == name)
 }
 
-pub(super) fn of_secret(variable: &EnvVar) -> Option<Source> {
+fn of_secret(variable: &EnvVar) -> Option<Source> {
     let reference = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
     Some(Source {
         secret: reference.name.clone(),
@@ -339,7 +294,7 @@ fn is_bare(variable: &EnvVar) -> bool {
 }
 
 /// The variable as we write it.
-pub(super) fn rendered(name: &str, source: &Source) -> EnvVar {
+fn rendered(name: &str, source: &Source) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: None,
@@ -366,15 +321,13 @@ fn revision(wanted: &[Wanted], plan: &Plan, before: Option<&str>) -> Option<Stri
         .filter(counted)
         .map(|wanted| (wanted.resource.as_str(), wanted.revision.to_string()))
         .collect();
-    // Of one that cannot be decoded, or has lost its status, the revision is not known, and must not change for that.
+    // Of one that cannot be decoded the revision is not known, and must not change for that.
     for part in before.unwrap_or_default().split(',') {
         let Some((name, revision)) = part.split_once('=') else {
             continue;
         };
         let is_unknown = |wanted: &Wanted| {
-            let share = plan.shares.get(&wanted.resource);
-            let is_kept = wanted.env == Env::Unknown || share.is_some_and(|share| !share.containers.is_empty());
-            wanted.resource == name && !wanted.is_going && !wanted.bound && is_kept
+            wanted.resource == name && !wanted.is_going && !wanted.bound && wanted.env == Env::Unknown
         };
         if wanted.iter().any(is_unknown) {
             parts.entry(name).or_insert_with(|| revision.to_owned());

@@ -19,11 +19,6 @@
 //! first bound. So a first binding is the one rollout that the variables make, a Deployment that was born with them
 //! has none, and a change of the Secret's data has one. A CronJob's next Job has it without any.
 //!
-//! **Who asks for the Secret alone** (`inject: false`) and shows it in a manifest of his own, as KubeVela does with what
-//! our traits patch there, keeps his variables to himself: they are neither mended nor taken out. His pods are rolled
-//! when the Secret changes, and he is on record as a consumer. Where KubeVela takes an application over from us, what is
-//! ours is given up as it stands: it writes the same, and what it does not have to change it does not come to own.
-//!
 //! **What somebody else put in place of ours.** An apply that leaves a variable out takes it away whole, the value that
 //! somebody wrote into it as well. So such a variable is given up first, again by a write of `managedFields`.
 //!
@@ -34,16 +29,11 @@
 //! since what we own keeps the old one. `inject: false` on the trait takes everything out; rename it then, and remove
 //! `inject` again, with `containers` if it is not named like the component.
 //!
-//! **Atomic lists.** The lists of a CloneSet, an Advanced StatefulSet, a Rollout and a Knative Service are atomic, so
-//! there nothing is applied: see `listed.rs`. Who keeps control of the rollout that a changed template starts is whoever
-//! has it: nothing but the template is written. A Rollout with a `workloadRef` runs the template of another workload;
-//! the variables are put there, and it is the Rollout whose pods are waited for.
-//!
-//! What it deliberately does not do: make a workload; change Jobs; read Secrets.
+//! What it deliberately does not do: make a workload; write to lists that are atomic (CloneSet, Rollout); change Jobs;
+//! read Secrets.
 
-pub(super) mod contest;
+mod contest;
 mod judge;
-mod listed;
 mod owners;
 mod reconcile;
 mod report;
@@ -59,7 +49,12 @@ use std::{
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-use kube::{Resource as _, core::DeserializeGuard, runtime::reflector::ObjectRef};
+use kube::{
+    Resource as _,
+    core::{DeserializeGuard, PartialObjectMeta},
+    runtime::reflector::ObjectRef,
+};
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -74,6 +69,7 @@ pub use verdict::reason;
 pub use wanted::{Env, Wanted, env_of};
 
 type Resource = DeserializeGuard<CloudResource>;
+type Meta<K> = PartialObjectMeta<K>;
 
 /// Whether the binding controller has taken over the variables of a Deployment that the Application controller made.
 /// Until then the latter does not apply a changed template, which would drop them.
@@ -96,16 +92,6 @@ pub(super) fn spawn(context: &Arc<Context>, tasks: &TaskTracker, shutdown: &Canc
     binder.follow(WorkloadKind::DaemonSet, &workloads.daemon_sets, tasks, shutdown);
     binder.follow(WorkloadKind::CronJob, &workloads.cron_jobs, tasks, shutdown);
     binder.follow(WorkloadKind::Job, &workloads.jobs, tasks, shutdown);
-    binder.follow(WorkloadKind::CloneSet, &workloads.clone_sets, tasks, shutdown);
-    let advanced = &workloads.advanced_stateful_sets;
-    binder.follow(WorkloadKind::AdvancedStatefulSet, advanced, tasks, shutdown);
-    binder.follow(WorkloadKind::Rollout, &workloads.rollouts, tasks, shutdown);
-    binder.follow(
-        WorkloadKind::KnativeService,
-        &workloads.knative_services,
-        tasks,
-        shutdown,
-    );
     let changed = stream::unfold(
         changed,
         |mut changed| async move { Some((changed.recv().await?, changed)) },
@@ -126,7 +112,7 @@ pub(super) fn spawn(context: &Arc<Context>, tasks: &TaskTracker, shutdown: &Canc
 /// What is said of a CloudResource that is bound by its Secret alone; `None` of any other.
 pub(super) fn secret_only(resource: &CloudResource) -> Option<String> {
     let wanted = Wanted::of(resource, None);
-    let is_it = wanted.bound && !wanted.is_going && wanted.leaves_variables() && wanted.consumers.is_empty();
+    let is_it = wanted.bound && !wanted.is_going && wanted.env == Env::SecretOnly && wanted.consumers.is_empty();
     is_it.then(|| verdict::said(&wanted, &BTreeMap::new()).message)
 }
 
@@ -142,11 +128,12 @@ impl Binder {
     fn follow<K>(
         self: &Arc<Self>,
         kind: WorkloadKind,
-        watched: &Watched<K>,
+        watched: &Watched<Meta<K>>,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) where
         K: Watchable,
+        Meta<K>: DeserializeOwned,
     {
         let binder = Arc::clone(self);
         let task = control::run(
@@ -154,7 +141,7 @@ impl Binder {
             Arc::clone(&self.context),
             watched.store().clone(),
             self.queue(kind, watched),
-            move |object, _| Arc::clone(&binder).reconcile(found(kind, object.as_ref()), object.meta().generation),
+            move |object, _| Arc::clone(&binder).reconcile(found(kind, object.as_ref()), object.metadata.generation),
             shutdown.clone(),
         );
         tasks.spawn(task);
@@ -165,10 +152,11 @@ impl Binder {
     fn queue<K>(
         self: &Arc<Self>,
         kind: WorkloadKind,
-        watched: &Watched<K>,
-    ) -> impl Stream<Item = ObjectRef<K>> + Send + use<K>
+        watched: &Watched<Meta<K>>,
+    ) -> impl Stream<Item = ObjectRef<Meta<K>>> + Send + use<K>
     where
         K: Watchable,
+        Meta<K>: DeserializeOwned,
     {
         let (binder, workloads) = (Arc::clone(self), watched.clone());
         let own = watched.touched().filter_map(move |object| {
@@ -189,15 +177,7 @@ impl Binder {
             let refs = keys.into_iter().filter(move |key| key.kind == kind);
             stream::iter(refs.map(|key| ObjectRef::new(&key.name).within(&key.namespace)))
         });
-        let binder = Arc::clone(self);
-        let of_rollouts = self.context.stores.workloads.rollouts.touched();
-        let of_rollouts = of_rollouts.filter_map(move |rollout| {
-            let rollout = found(WorkloadKind::Rollout, rollout.as_ref()).key;
-            let template = binder.context.stores.workloads.template_of(&rollout);
-            let template = template.filter(|template| template.kind == kind);
-            std::future::ready(template.map(|key| ObjectRef::new(&key.name).within(&key.namespace)))
-        });
-        stream::select(stream::select(own, of_resources), of_rollouts)
+        stream::select(own, of_resources)
     }
 
     /// What a CloudResource wants.
@@ -239,15 +219,7 @@ impl Binder {
 
     /// What the CloudResources that mean a workload or had it want. One that means another by now is going from here.
     fn wanted(&self, key: &WorkloadKey) -> Vec<Wanted> {
-        let workloads = &self.context.stores.workloads;
-        let mut labels = vec![workloads.labels(key)];
-        labels.extend(
-            workloads
-                .rollouts_of(key)
-                .iter()
-                .map(|rollout| workloads.labels(rollout)),
-        );
-        let reference = key.reference();
+        let (labels, reference) = (self.context.stores.workloads.labels(key), key.reference());
         let may = |resource: &Resource| may_want(resource, key, &labels, &reference);
         let resources = self.context.stores.resources.filter(may);
         let wanted = resources.iter().map(|resource| self.read(resource));
@@ -282,16 +254,13 @@ impl Binder {
 }
 
 /// Whether a CloudResource may mean a workload or have had it: what rules most of them out at once.
-fn may_want(resource: &Resource, key: &WorkloadKey, labels: &[[Option<String>; 2]], had: &WorkloadReference) -> bool {
+fn may_want(resource: &Resource, key: &WorkloadKey, labels: &[Option<String>; 2], had: &WorkloadReference) -> bool {
     if resource.meta().namespace.as_deref() != Some(&key.namespace) {
         return false;
     }
     let Ok(resource) = &resource.0 else { return true };
     let spec = &resource.spec;
-    let fits = |labels: &[Option<String>; 2]| {
-        labels[0].as_ref() == Some(&spec.application) && labels[1].as_ref() == Some(&spec.component)
-    };
-    let is_labelled = || labels.iter().any(fits);
+    let is_labelled = || labels[0].as_ref() == Some(&spec.application) && labels[1].as_ref() == Some(&spec.component);
     let is_had = || resource.status.iter().any(|status| status.consumers.contains(had));
     spec.workload.is_some() || is_labelled() || is_had()
 }

@@ -88,14 +88,6 @@ impl Owners {
         owners
     }
 
-    /// Those that are on record.
-    pub(super) fn recorded(variables: BTreeMap<Place, Vec<Owner>>) -> Self {
-        Self {
-            variables,
-            containers: BTreeSet::new(),
-        }
-    }
-
     /// Who owns that variable.
     pub(super) fn at(&self, place: &Place) -> &[Owner] {
         self.variables.get(place).map(Vec::as_slice).unwrap_or_default()
@@ -148,26 +140,6 @@ pub(in crate::operator) fn rendered_variables(managed: &[ManagedFieldsEntry], co
         .filter(|(place, owners)| here(place) && owners.iter().all(is_rendered))
         .map(|(place, _)| place.name.clone())
         .collect()
-}
-
-/// Who wrote the lists of containers that are atomic, but us.
-pub(super) fn list_writers(kind: WorkloadKind, managed: &[ManagedFieldsEntry]) -> BTreeMap<ContainerList, String> {
-    let mut writers = BTreeMap::new();
-    for entry in managed.iter().filter(|entry| entry.subresource.is_none()) {
-        let (Some(FieldsV1(fields)), Some(manager)) = (&entry.fields_v1, &entry.manager) else {
-            continue;
-        };
-        let spec = template(kind)
-            .chain(["f:spec"])
-            .try_fold(fields, |fields, step| fields.get(step));
-        let written = ContainerList::ALL
-            .into_iter()
-            .filter(|list| spec.is_some_and(|spec| spec.get(field(*list)).is_some()));
-        if manager != names::MANAGER_BINDING {
-            writers.extend(written.map(|list| (list, manager.clone())));
-        }
-    }
-    writers
 }
 
 /// Whether our apply owns the annotation that rolls the pods.

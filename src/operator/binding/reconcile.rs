@@ -15,14 +15,14 @@ use super::{
     Binder,
     contest::Contest,
     judge::{Desired, Plan, body, judge},
-    listed, locked,
+    locked,
     owners::{given_up, handed_over, writers, wrote_since},
     verdict::{Outcome, Verdict},
-    wanted::{Env, Wanted},
+    wanted::Wanted,
 };
 use crate::{
     api::names,
-    operator::workload::{Found, Rolled, Workload, WorkloadKey, WorkloadKind, holds, mapping::is_outdated, rolled},
+    operator::workload::{Found, Rolled, Workload, WorkloadKind, holds, rolled},
 };
 
 /// How often a conflict is met with a new look before the queue's own patience takes over.
@@ -93,15 +93,6 @@ impl Binder {
         if is_settled {
             return Ok(Action::await_change());
         }
-        if let Some(template) = self
-            .context
-            .stores
-            .workloads
-            .template_of(&found.key)
-            .filter(|_| !found.is_going)
-        {
-            return self.runs_the_template_of(&found, &template, &wanted).await;
-        }
         if found.is_going || found.key.kind == WorkloadKind::Job {
             let outcome = if found.is_going {
                 Outcome::Going
@@ -134,42 +125,6 @@ impl Binder {
         }
         self.settle(&found, verdicts, wait.is_none().then_some(seen));
         Ok(wait.map_or_else(Action::await_change, Action::requeue))
-    }
-
-    /// A Rollout that has its pods of another workload's template: it has what is put there, and rolls it its own way.
-    async fn runs_the_template_of(
-        &self,
-        found: &Found,
-        template: &WorkloadKey,
-        wanted: &[Wanted],
-    ) -> kube::Result<Action> {
-        let Some(rollout) = found.key.read(&self.context.client).await? else {
-            return Ok(Action::requeue(SOON));
-        };
-        let outcome = Outcome::Elsewhere {
-            template: template.to_string(),
-            is_there: self.context.stores.workloads.get(template).is_some(),
-        };
-        let mut verdicts = BTreeMap::new();
-        for wanted in wanted {
-            let is_old = rolled(&self.context.client, &rollout, &wanted.secret).await? != Rolled::Done;
-            let is_bound = !wanted.is_going && wanted.bound && wanted.env != Env::SecretOnly;
-            let had = wanted.consumers.contains(&found.key.reference());
-            let verdict = Verdict {
-                outcome: outcome.clone(),
-                is_consumer: is_bound || had && is_old,
-            };
-            verdicts.insert(wanted.resource.clone(), verdict);
-        }
-        let is_waited_for = wanted
-            .iter()
-            .any(|wanted| wanted.is_going && verdicts[&wanted.resource].is_consumer);
-        self.settle(found, verdicts, None);
-        Ok(if is_waited_for {
-            Action::requeue(ROLLING)
-        } else {
-            Action::await_change()
-        })
     }
 
     async fn judge_one(
@@ -228,7 +183,7 @@ impl Binder {
                     self.remember(&applied, &plan.desired);
                     return Ok(Written::AsDesired(applied.into(), plan));
                 }
-                Err(kube::Error::Api(status)) if is_outdated(&status) && look < LOOKS => {}
+                Err(kube::Error::Api(status)) if status.is_conflict() && look < LOOKS => {}
                 Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Written::Gone),
                 Err(kube::Error::Api(status)) if status.is_invalid() || status.is_forbidden() => {
                     tracing::warn!(workload = %found.key, namespace = found.key.namespace, message = status.message, "refused");
@@ -303,19 +258,8 @@ impl Binder {
 
     async fn apply(&self, workload: &Workload, plan: &Plan) -> kube::Result<Workload> {
         let key = workload.key();
-        let (params, patch) = if workload.kind.has_atomic_lists() {
-            let params = PatchParams {
-                field_manager: Some(names::MANAGER_BINDING.into()),
-                ..PatchParams::default()
-            };
-            let Some(patch) = listed::patch(workload, &plan.desired) else {
-                return Ok(workload.clone());
-            };
-            (params, patch)
-        } else {
-            let params = PatchParams::apply(names::MANAGER_BINDING).force();
-            (params, Patch::Apply(body(workload, &plan.desired)))
-        };
+        let params = PatchParams::apply(names::MANAGER_BINDING).force();
+        let patch = Patch::Apply(body(workload, &plan.desired));
         let object = key.api(&self.context.client).patch(&key.name, &params, &patch).await?;
         tracing::info!(workload = %key, namespace = key.namespace, variables = plan.desired.env.len(), "applied");
         Ok(Workload {

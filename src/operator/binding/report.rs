@@ -21,8 +21,6 @@ use crate::{
 
 /// How long the status of a CloudResource of the same name may lag behind.
 const SOON: Duration = Duration::from_millis(200);
-/// When it is looked again whether a kind of workload can be listed.
-const UNKNOWN: Duration = Duration::from_secs(30);
 
 impl Binder {
     /// Writes down what is known of a CloudResource's binding, if that is news.
@@ -38,11 +36,8 @@ impl Binder {
         }
         let mut verdicts = BTreeMap::new();
         for key in self.keys(&wanted) {
+            // One that is gone is no consumer any more.
             let Some(found) = self.context.stores.workloads.get(&key) else {
-                if !self.context.stores.workloads.knows(key.kind) {
-                    return Ok(Action::requeue(UNKNOWN));
-                }
-                // One that is gone is no consumer any more.
                 continue;
             };
             let Some(verdict) = self.verdict(&found, &wanted.resource) else {

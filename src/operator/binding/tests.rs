@@ -322,39 +322,3 @@ proptest! {
         prop_assert_eq!(ours, 0);
     }
 }
-
-#[test]
-fn what_its_maker_puts_into_a_workload_is_left_alone_and_rolled_for_a_changed_secret() {
-    let live = workload(
-        r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: web
-  managedFields:
-    - manager: vela-core
-      operation: Update
-      apiVersion: apps/v1
-      fieldsType: FieldsV1
-      fieldsV1:
-        f:spec: {f:template: {f:spec: {f:containers: {'k:{"name":"web"}': {
-          f:env: {'k:{"name":"DB_HOST"}': {".": {}, "f:name": {}, "f:valueFrom": {}}}}}}}}
-spec:
-  template:
-    spec:
-      containers:
-        - {name: web, image: "shop:1", env: [{name: DB_HOST, valueFrom: {secretKeyRef: {name: db, key: host}}}]}
-"#,
-    );
-    let mut alone = wanted("db", "DB");
-    alone.env = Env::Patched;
-    let plan = judge(&live, std::slice::from_ref(&alone));
-    assert!(!plan.is_due);
-    assert_eq!(plan.shares["db"].containers, ["web".to_owned()].into());
-
-    alone.revision = 2;
-    let plan = judge(&live, &[alone]);
-    assert!(plan.is_due);
-    let template = json!({"metadata": {"annotations": {names::BINDING_REVISION: "db=2"}}});
-    assert_eq!(body(&live, &plan.desired)["spec"]["template"], template);
-}

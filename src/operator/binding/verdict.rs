@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     judge::{Holder, Share, Taken},
-    wanted::Wanted,
+    wanted::{Env, Wanted},
 };
 use crate::operator::workload::WorkloadKey;
 
@@ -56,13 +56,6 @@ pub(super) enum Outcome {
     Refused(String),
     /// The workload is being deleted.
     Going,
-    /// Its pods are of another workload's template, which has it if it is there.
-    Elsewhere {
-        /// Which.
-        template: String,
-        /// Whether there is such a workload.
-        is_there: bool,
-    },
 }
 
 /// A condition before it is written down.
@@ -102,18 +95,7 @@ pub(super) fn said(wanted: &Wanted, verdicts: &BTreeMap<WorkloadKey, Verdict>) -
             )
         };
     }
-    let bound: Vec<_> = verdicts
-        .iter()
-        .filter_map(|(key, verdict)| shared(key, &verdict.outcome))
-        .collect();
-    if wanted.leaves_variables() && !bound.is_empty() {
-        return Said {
-            is_bound: true,
-            reason: reason::BOUND,
-            message: format!("in the environment of {}, where its maker put it", bound.join("; ")),
-        };
-    }
-    if wanted.leaves_variables() {
+    if wanted.env == Env::SecretOnly {
         return Said {
             is_bound: true,
             reason: reason::SECRET_ONLY,
@@ -126,8 +108,8 @@ pub(super) fn said(wanted: &Wanted, verdicts: &BTreeMap<WorkloadKey, Verdict>) -
         return no(
             reason::UNSUPPORTED_WORKLOAD,
             format!(
-                "where the containers of a {} {} are is not known here; say so in a ClusterWorkloadResourceMapping and bind \
-                 it by a ServiceBinding to this CloudResource, or use Secret {} in its manifest; and `inject: false` here",
+                "the lists in a {} {} cannot be shared with its owner; use Secret {} in its manifest, and `inject: \
+                 false` here",
                 workload.api_version, workload.kind, wanted.secret
             ),
         );
@@ -138,6 +120,10 @@ pub(super) fn said(wanted: &Wanted, verdicts: &BTreeMap<WorkloadKey, Verdict>) -
     if let Some(trouble) = worst.next() {
         return trouble;
     }
+    let bound: Vec<_> = verdicts
+        .iter()
+        .filter_map(|(key, verdict)| shared(key, &verdict.outcome))
+        .collect();
     if bound.is_empty() {
         return no(reason::NO_WORKLOAD, nowhere(wanted));
     }
@@ -155,7 +141,7 @@ fn nowhere(wanted: &Wanted) -> String {
             workload.kind, workload.name
         ),
         None => format!(
-            "no Deployment, StatefulSet, DaemonSet, CronJob, CloneSet, Rollout or Knative Service has the labels app.oam.dev/name={} and \
+            "no Deployment, StatefulSet, DaemonSet or CronJob has the labels app.oam.dev/name={} and \
              app.oam.dev/component={}; it is bound when one comes, or name one in `spec.workload`",
             wanted.application, wanted.component
         ),
@@ -164,9 +150,7 @@ fn nowhere(wanted: &Wanted) -> String {
 
 fn shared(key: &WorkloadKey, outcome: &Outcome) -> Option<String> {
     match outcome {
-        Outcome::Shared(share) if !share.containers.is_empty() => {
-            Some(format!("{key}, {}", containers(&share.containers)))
-        }
+        Outcome::Shared(share) => Some(format!("{key}, {}", containers(&share.containers))),
         _ => None,
     }
 }
@@ -179,13 +163,7 @@ fn containers(names: &BTreeSet<String>) -> String {
 fn trouble(wanted: &Wanted, key: &WorkloadKey, outcome: &Outcome) -> Option<Said> {
     let share = match outcome {
         Outcome::Shared(share) => share,
-        Outcome::Going | Outcome::Elsewhere { is_there: true, .. } => return None,
-        Outcome::Elsewhere { template, .. } => {
-            return Some(no(
-                reason::NO_WORKLOAD,
-                format!("{key} runs the pod template of {template}, which is not there yet; it is bound when it comes"),
-            ));
-        }
+        Outcome::Going => return None,
         Outcome::Immutable => {
             return Some(no(
                 reason::IMMUTABLE_WORKLOAD,

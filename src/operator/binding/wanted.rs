@@ -45,8 +45,6 @@ pub struct Wanted {
 pub enum Env {
     /// None: the Secret alone.
     SecretOnly,
-    /// Those that KubeVela writes, by the trait that emitted this one; it alone adds them and takes them out.
-    Patched,
     /// These, with the key of the Secret that each shows.
     Names(BTreeMap<String, String>),
     /// It cannot be told now: what is there stays.
@@ -87,9 +85,7 @@ impl Wanted {
         let (spec, status) = (&resource.spec, resource.status.clone().unwrap_or_default());
         let name = resource.name_any();
         let is_going = resource.metadata.deletion_timestamp.is_some();
-        let is_emitted = resource.labels().contains_key(names::OAM_TRAIT_TYPE);
         let env = match env_of(spec, target) {
-            Some(names) if names.is_empty() && is_emitted => Env::Patched,
             Some(names) if names.is_empty() => Env::SecretOnly,
             Some(names) => Env::Names(names),
             None => Env::Unknown,
@@ -144,11 +140,6 @@ impl Wanted {
             env: Env::Unknown,
             resource: name,
         }
-    }
-
-    /// Whether what shows its Secret is somebody else's to write.
-    pub(super) fn leaves_variables(&self) -> bool {
-        matches!(self.env, Env::SecretOnly | Env::Patched)
     }
 
     /// The containers it is for.

@@ -1,40 +1,34 @@
 //! A bind: the use of a resource that somebody else declares. It has a Secret and, where the target has accounts, an
 //! account of its own, which the target's reconcile makes and drops.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use kube::{ResourceExt, runtime::controller::Action};
-use mooring_provider::{Access, Bindings, DynAdapter, Identity, Key};
+use mooring_provider::{Access, Account, Bindings, DynAdapter, Identity, Key};
+use serde_json::json;
 
 use super::{
-    Failure, account,
-    login::{self, Asked},
-    place_of,
+    Failure, account, place_of,
     present::{claim_with, finish},
-    provide::type_of,
-    publish::{Publication, promote, publish},
+    provide::credentials,
+    publish::write_entries,
     recent::Recent,
     relations::{self, Relative, SKIPPED},
-    retiring::{self, Leavers},
     secret::{self, Found},
     status::{self, Told},
 };
 use crate::{
     api::{BindingReference, CloudResource, CloudResourceStatus, condition, names},
     engine::{
-        Priority,
+        Priority, binding,
         declare::{Consumption, Declaration},
         problem::reason,
-        rotation::{self, of_generation},
     },
     operator::Context,
 };
 
 /// When a bind that waits is looked at again, if its target does not wake it before.
-const LATER: Duration = Duration::from_secs(30);
-
-/// When it is looked again whether the provider of its target is connected.
-const CONNECTING: Duration = Duration::from_secs(1);
+const LATER: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Reconciles a bind that is to be there.
 pub(super) async fn reconcile(
@@ -45,37 +39,25 @@ pub(super) async fn reconcile(
 ) -> Result<Action, Failure> {
     if !object.finalizers().iter().any(|name| name == names::FINALIZER) {
         let Some(claimed) = claim_with(context, &object, None).await? else {
-            return Ok(Action::requeue(Duration::from_millis(200)));
+            return Ok(Action::requeue(std::time::Duration::from_millis(200)));
         };
         recent.wrote(&claimed);
         object = claimed;
     }
     let before = object.status.clone().unwrap_or_default();
-    if before.binding.is_some() && is_connecting(context, &declaration) {
-        // After a start of the operator, or of the ProviderConfig: what it has still works.
-        return Ok(Action::requeue(CONNECTING));
-    }
     let mut status = CloudResourceStatus {
         kind: Some(declaration.declares.to_string()),
         observed_generation: object.metadata.generation,
         ..before
     };
-    let mut next = None;
-    let told = match bound(context, &object, &declaration, &mut status, &mut next).await? {
+    let told = match bound(context, &object, &declaration, &mut status).await? {
         Ok(told) => told,
         Err(told) => {
             // What it has still works: the target is there, or it is said elsewhere that it is not.
             let generation = object.metadata.generation;
             status::set(&mut status, condition::SYNCED, &told, generation);
             status::set(&mut status, condition::READY, &told, generation);
-            return finish(
-                context,
-                recent,
-                &object,
-                &status,
-                Some(next.map_or(LATER, |next| next.min(LATER))),
-            )
-            .await;
+            return finish(context, recent, &object, &status, Some(LATER)).await;
         }
     };
     let generation = object.metadata.generation;
@@ -89,15 +71,7 @@ pub(super) async fn reconcile(
         },
         generation,
     );
-    let poll = context.options.poll;
-    finish(
-        context,
-        recent,
-        &object,
-        &status,
-        Some(next.map_or(poll, |next| next.min(poll))),
-    )
-    .await
+    finish(context, recent, &object, &status, Some(context.options.poll)).await
 }
 
 /// Makes its Secret as far as that can be made.
@@ -106,7 +80,6 @@ async fn bound(
     object: &CloudResource,
     declaration: &Declaration,
     status: &mut CloudResourceStatus,
-    next: &mut Option<Duration>,
 ) -> Result<Result<Told, Told>, Failure> {
     let problems = declaration.check();
     if let Some(problem) = problems.first() {
@@ -172,66 +145,27 @@ async fn bound(
 
     let place = place_of(object);
     let mut found = secret::find(context, &place).await?;
+    let asked = object.annotations().get(names::ROTATE).cloned();
     let own = has_accounts(context, &target, kind);
-    let rotation = rotation::in_effect(&known.effective);
-    let (mut login, mut leavers) = (None, Leavers::default());
+    let mut account = None;
     if own {
-        // What it is called, and whether it can be kept, is its provider's to say: without that nothing is written anew.
-        let Some(served) = adapter(context, &target, kind) else {
-            *next = Some(CONNECTING);
-            return Ok(Err(Told::no(
-                "WaitingFor",
-                format!("the provider of `{to}` is being connected"),
-            )));
-        };
-        match served.grants(access) {
-            Err(error) => return Ok(Err(Told::no(error.reason(), format!("access: {}", error.message())))),
-            Ok(granted) if granted != access => {
+        match adapter(context, &target, kind).map(|adapter| adapter.grants(access)) {
+            Some(Err(error)) => return Ok(Err(Told::no(error.reason(), format!("access: {}", error.message())))),
+            Some(Ok(granted)) if granted != access => {
                 let (asked, granted) = (access.as_str(), granted.as_str());
                 status.notes = vec![format!(
                     "access: `{asked}` is asked for and `{granted}` given, as the provider allows no less"
                 )];
             }
-            Ok(_) => status.notes = Vec::new(),
+            _ => status.notes = Vec::new(),
         }
-        let (Some(identity), Some(names)) = (identity_of(&target), logins(context, &target, kind, &declaration.key))
-        else {
+        let Some(name) = login(context, &target, kind, &declaration.key) else {
             return Ok(Err(Told::no("WaitingFor", format!("`{to}` must be ready first"))));
         };
-        let told = context.engine.ledger().told(&identity).await?;
-        let applied = known.memory.applied.clone().unwrap_or_default();
-        let asked = Asked {
-            object,
-            place: &place,
-            type_: type_of(
-                target
-                    .declaration
-                    .properties
-                    .get("engine")
-                    .unwrap_or(&serde_json::Value::Null),
-            ),
-            access,
-            names: &names,
-            told: &told,
-            rotation,
-            side_by_side: served.second_account(&applied).is_ok(),
-        };
-        let (settled, now) = login::settle(context, found, &asked).await?;
+        let spec = json!({ "engine": target.declaration.properties.get("engine") });
+        let (password, now) = credentials(context, &place, found, &spec, &name, asked.as_deref()).await?;
         found = now;
-        if let (Some(mut settled), Found::Ours(ours)) = (settled, &found) {
-            leavers = retiring::judge(context, object, &place, ours, &settled, &names).await?;
-            *next = retiring::tell(
-                status,
-                object,
-                &settled,
-                &leavers,
-                &[],
-                rotation,
-                context.engine.clock().now(),
-            );
-            let is_good = promote(context, &identity, known.memory.incarnation, &mut settled, rotation.1).await?;
-            login = Some(settled).filter(|_| is_good);
-        }
+        account = Some(Account { name, access, password });
     }
     if let Found::Foreign(holder) = &found {
         let message = format!(
@@ -243,11 +177,27 @@ async fn bound(
     if !target.is_ready() {
         return Ok(Err(Told::no("WaitingFor", format!("`{to}` must be ready first"))));
     }
-    if own && login.is_none() {
-        return Ok(Err(Told::no(
-            "WaitingFor",
-            format!("its account is being made at `{to}`"),
-        )));
+    if let Some(account) = &account {
+        let identity = target
+            .object
+            .annotations()
+            .get(names::IDENTITY)
+            .map(|text| Identity::new(text.as_str()));
+        let told = match &identity {
+            Some(identity) => {
+                context
+                    .engine
+                    .is_told(identity, known.memory.incarnation, account)
+                    .await?
+            }
+            None => false,
+        };
+        if !told {
+            return Ok(Err(Told::no(
+                "WaitingFor",
+                format!("its account is being made at `{to}`"),
+            )));
+        }
     }
     let Found::Ours(of_target) = secret::find(context, &place_of(&target.object)).await? else {
         return Ok(Err(Told::no(
@@ -262,27 +212,22 @@ async fn bound(
         &declaration.key.name,
         &declaration.properties,
     );
-    let publication = Publication {
-        kind,
-        entries: &entries,
-        templates: &consumption.templates,
-        given: None,
-        place,
-        found,
+    let entries = match binding::compose(kind, &entries, account.as_ref(), None, &consumption.templates) {
+        Ok(binding) => binding.entries,
+        Err(error) => return Ok(Err(Told::no(reason::INVALID_SPEC, error.to_string()))),
     };
-    Ok(match publish(context, publication, login.as_ref(), status).await? {
-        Ok(Some((name, revision))) => {
-            if let Some(login) = &login {
-                let now = context.engine.clock().now();
-                *next = retiring::tell(status, object, login, &leavers, &[], rotation, now);
+    let rotated = asked.filter(|_| own);
+    Ok(
+        match write_entries(context, kind.as_str(), entries, place, found, rotated, status).await? {
+            Ok(Some((name, revision))) => {
+                status.binding = Some(BindingReference { name });
+                status.binding_revision = Some(revision);
+                Ok(Told::yes("Ready", ""))
             }
-            status.binding = Some(BindingReference { name });
-            status.binding_revision = Some(revision);
-            Ok(Told::yes("Ready", ""))
-        }
-        Ok(None) => Ok(Told::yes("Ready", "")),
-        Err(told) => Err(told),
-    })
+            Ok(None) => Ok(Told::yes("Ready", "")),
+            Err(told) => Err(told),
+        },
+    )
 }
 
 /// Whether those who bind to it get an account of their own.
@@ -295,31 +240,13 @@ pub(super) fn has_accounts(context: &Context, target: &Relative, kind: mooring_p
             })
 }
 
-fn identity_of(target: &Relative) -> Option<Identity> {
-    let annotated = target.object.annotations().get(names::IDENTITY)?;
-    Some(Identity::new(annotated.as_str()))
-}
-
-/// The names of the generations of a bind's account at its target; `None` until that has an identity, and while its
-/// provider is not connected.
-pub(super) fn logins(
-    context: &Context,
-    target: &Relative,
-    kind: mooring_provider::Kind,
-    bind: &Key,
-) -> Option<impl Fn(u32) -> String + Send + Sync> {
-    let identity = identity_of(target)?;
+/// The name of a bind's account at its target; `None` until that has an identity.
+pub(super) fn login(context: &Context, target: &Relative, kind: mooring_provider::Kind, bind: &Key) -> Option<String> {
+    let identity = Identity::new(target.object.annotations().get(names::IDENTITY)?.as_str());
     let sharing = relations::sharing(context, target.status().shared.as_ref());
     let wish = account::of_bind(bind, sharing);
-    let adapter = adapter(context, target, kind)?;
-    Some(move |generation| adapter.login(&identity, &of_generation(&wish, generation)))
-}
-
-/// Whether what serves the target is known and not connected yet.
-fn is_connecting(context: &Context, declaration: &Declaration) -> bool {
-    let target = relations::target(context, declaration).and_then(|(_, target)| target);
-    let provider = target.and_then(|target| target.status().provider);
-    provider.is_some_and(|provider| context.engine.connections().get(&provider).is_none())
+    let adapter = adapter(context, target, kind);
+    Some(adapter.map_or_else(|| wish.clone(), |adapter| adapter.login(&identity, &wish)))
 }
 
 /// What serves a target, once it is known where that is.
@@ -330,7 +257,6 @@ fn adapter(context: &Context, target: &Relative, kind: mooring_provider::Kind) -
 
 /// The target's entries without what is its own: its templates, and its account where the bind has another.
 fn shared(mut entries: Bindings, target: &Relative, own_account: bool) -> Bindings {
-    entries.retain(|entry, _| secret::is_shown(entry));
     let templates = target
         .declaration
         .properties

@@ -89,18 +89,6 @@ pub(super) fn queue(context: &Arc<Context>, recent: &Arc<Recent>) -> impl Stream
         })
         .map(move |guard| relatives(&context, &guard))
     };
-    let of_service_bindings = {
-        let (context, there) = (Arc::clone(context), Arc::clone(context));
-        changes(stores.service_bindings.touched(), move |guard| {
-            let meta = guard.meta();
-            let known = there
-                .stores
-                .service_bindings
-                .get(meta.namespace.as_deref(), &guard.name_any());
-            digest(&(meta.uid.as_deref(), meta.generation, known.is_some()))
-        })
-        .map(move |guard| relations::shown_in(&context, &guard))
-    };
     let of_endpoints = {
         let context = Arc::clone(context);
         stores
@@ -110,7 +98,6 @@ pub(super) fn queue(context: &Arc<Context>, recent: &Arc<Recent>) -> impl Stream
     };
     let all: Vec<stream::BoxStream<'static, Vec<Reference>>> = vec![
         of_endpoints.boxed(),
-        of_service_bindings.boxed(),
         own.boxed(),
         relatives.boxed(),
         of_environments.boxed(),
@@ -185,8 +172,6 @@ fn matters(guard: &Guard) -> u64 {
                 known.memory.external_id.clone(),
                 known.binding_revision,
                 known.consumers.is_empty(),
-                // The login of a bind is told to the provider by its target.
-                known.credentials.as_ref().map(|login| login.generations.clone()),
                 status::get(known, condition::DELETING).map(|deleting| deleting.reason.clone()),
             )
         }),

@@ -14,22 +14,18 @@ use super::{
     Failure, approval,
     dereference::{self, Inputs},
     provide::{self, Provided},
-    publish::{Publication, promote, publish},
+    publish::publish,
     recent::Recent,
     relations::SKIPPED,
-    retiring,
     status::{self, Told, Written},
     validate::{self, Plan, Verdict},
 };
 use crate::{
     api::{BindingReference, CloudResource, CloudResourceStatus, condition, names},
-    engine::{Connection, Next, Priority, declare::Declaration, rotation, shared_identity},
+    engine::{Connection, Next, Priority, declare::Declaration, shared_identity},
     ledger::Standing,
     operator::Context,
 };
-
-/// How soon it is looked again at the accounts of binds that retire: each may have a deadline.
-const BINDS_ROTATE: Duration = Duration::from_secs(10);
 
 /// When what waits for somebody else is looked at again, if nothing wakes it before.
 const LATER: Duration = Duration::from_secs(60);
@@ -161,18 +157,13 @@ async fn provided(context: &Context, recent: &Recent, mut inputs: Inputs, plan: 
 /// What there is to know of it, here and at this provider.
 fn notes(connection: &Connection, kind: Kind, plan: &Plan) -> Vec<String> {
     let adapter = connection.adapter(kind, Priority::Drift).ok();
-    let is_existing = plan.existing.is_some();
-    let of_rotation = adapter
-        .as_ref()
-        .and_then(|adapter| rotation::notes(adapter, &plan.spec, &plan.values, is_existing));
-    let adapter = adapter.filter(|_| !is_existing);
+    let adapter = adapter.filter(|_| plan.existing.is_none());
     // A spec that it cannot read is refused by the step.
     let of_provider = adapter.and_then(|adapter| adapter.notes(&plan.spec).ok());
     plan.notes
         .iter()
         .cloned()
         .chain(of_provider.unwrap_or_default())
-        .chain(of_rotation)
         .collect()
 }
 
@@ -296,11 +287,8 @@ async fn conclude(
         report,
         place,
         found,
-        given,
-        mut login,
-        leavers,
-        binds_rotate,
-        rotation: schedule,
+        account,
+        rotated,
         moved: _,
     } = provided;
     let ready_before = status::holds(&inputs.status, condition::READY);
@@ -329,29 +317,21 @@ async fn conclude(
     {
         told.is = ready_before;
     }
-    let identity = Identity::new(object.annotations().get(names::IDENTITY).map_or("", String::as_str));
-    let mut shown = login.clone();
-    let is_good = match shown.as_mut().filter(|_| report.is_ready()) {
-        Some(login) => {
-            let incarnation = status.memory.incarnation;
-            promote(context, &identity, incarnation, login, schedule.1).await?
-        }
-        None => true,
-    };
-    // One that is being changed may not say what it needs to be used; what consumers have goes on to be good.
-    let says_nothing = report.bindings.is_empty() && status.binding.is_some();
-    if !says_nothing && report.is_ready() && is_good && ready.as_ref().is_some_and(|ready| ready.is) {
-        let publication = Publication {
-            kind: inputs.kind,
-            entries: &report.bindings,
-            templates: &plan.consumption.templates,
-            given: given.as_ref(),
+    if report.is_ready() && ready.as_ref().is_some_and(|ready| ready.is) {
+        match publish(
+            context,
+            inputs,
+            plan,
+            &report.bindings,
+            account.as_ref(),
             place,
             found,
-        };
-        match publish(context, publication, shown.as_ref(), &status).await? {
+            rotated,
+            &status,
+        )
+        .await?
+        {
             Ok(Some((name, revision))) => {
-                login = shown;
                 status.binding = Some(BindingReference { name });
                 status.binding_revision = Some(revision);
             }
@@ -371,17 +351,11 @@ async fn conclude(
         status::set(&mut status, condition::READY, ready, generation);
     }
     status::set(&mut status, condition::SYNCED, &synced, generation);
-    let now = context.engine.clock().now();
-    let looks = login
-        .as_ref()
-        .and_then(|login| retiring::tell(&mut status, &object, login, &leavers, &report.in_use, schedule, now));
     let next = match report.next {
         Next::After(after) if report.is_ready() => Some(aligned(context, after)),
         Next::After(after) => Some(after),
         Next::OnChange => None,
     };
-    let of_binds = binds_rotate.then_some(BINDS_ROTATE);
-    let next = next.into_iter().chain(looks).chain(of_binds).min();
     finish(context, recent, &object, &status, next).await
 }
 
@@ -418,12 +392,7 @@ pub(super) async fn finish(
 /// An Event for each condition whose reason changed.
 async fn announce(context: &Context, object: &CloudResource, new: &CloudResourceStatus) {
     let old = object.status.clone().unwrap_or_default();
-    for type_ in [
-        condition::READY,
-        condition::SYNCED,
-        condition::ROTATED,
-        condition::DELETING,
-    ] {
+    for type_ in [condition::READY, condition::SYNCED, condition::DELETING] {
         let Some(now) = status::get(new, type_) else { continue };
         let before = status::get(&old, type_).map(|known| known.reason.as_str());
         let same_as_ready = type_ == condition::SYNCED
@@ -434,7 +403,7 @@ async fn announce(context: &Context, object: &CloudResource, new: &CloudResource
         let calm = now.status == "True"
             || matches!(
                 now.reason.as_str(),
-                "Provisioning" | "Updating" | "Settling" | "WaitingFor" | "Rotating"
+                "Provisioning" | "Updating" | "Settling" | "WaitingFor"
             );
         let kind = if calm { EventType::Normal } else { EventType::Warning };
         let note = if now.message.is_empty() {

@@ -1,35 +1,27 @@
 //! The third step: one step of the engine, with the status as its write-ahead.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
-use mooring_provider::{Access, Account, DynAdapter, Error, ErrorKind, Identity, Permission, Value};
+use mooring_provider::{Access, Account, DynAdapter, Error, ErrorKind, Identity, Permission};
+use secrecy::SecretString;
 
 use super::{
     Failure, account,
     approval::Approvals,
     dereference::Inputs,
-    login::{self, Asked, Login},
     place_of,
     recent::Recent,
     relations,
-    retiring::{self, Leavers, Leaving},
-    secret::{self, Found, Ours, Place},
+    secret::{self, Content, Found, Place},
     status::{self, Told, Written},
     validate::Plan,
 };
 use crate::{
     api::{CloudResource, CloudResourceStatus, Shared, condition, names},
-    engine::{
-        Connection, Job, Report, Retiring, Want, WriteAhead, effective,
-        rotation::{self, of_generation},
-    },
+    engine::{Connection, Job, Report, Want, WriteAhead, effective, new_password},
     ledger::Memory,
     operator::Context,
 };
@@ -41,16 +33,10 @@ pub(super) struct Provided {
     pub(super) report: Report,
     pub(super) place: Place,
     pub(super) found: Found,
-    /// The account of something that exists already.
-    pub(super) given: Option<Account>,
-    /// The login of its own component.
-    pub(super) login: Option<Login>,
-    /// The accounts of that which retire.
-    pub(super) leavers: Leavers,
-    /// Accounts of those who bind to it retire.
-    pub(super) binds_rotate: bool,
-    /// When it is rotated by itself, and how long an old one is waited for.
-    pub(super) rotation: (Option<Duration>, Duration),
+    /// The account of its own component.
+    pub(super) account: Option<Account>,
+    /// The value of the annotation that asks for new credentials that was acted upon.
+    pub(super) rotated: Option<String>,
     /// An SRE approved that it moves here.
     pub(super) moved: bool,
 }
@@ -67,8 +53,6 @@ pub(super) async fn provide(
 ) -> Result<Result<Provided, Told>, Failure> {
     let object = &inputs.object;
     let place = place_of(object);
-    // Before the Secrets: what another replica, which leads now, has its provider told of meanwhile is none of these.
-    let told = context.engine.ledger().told(identity).await?;
     let mut found = secret::find(context, &place).await?;
     if let Found::Foreign(holder) = &found {
         return Ok(Err(taken(&place, holder)));
@@ -82,50 +66,26 @@ pub(super) async fn provide(
         return Ok(Err(Told::no(problem.reason, problem.to_string())));
     }
     let has_accounts = adapter.capability().accounts && plan.existing.is_none();
-    let rotation = rotation::in_effect(&plan.values);
-    let (mut own, mut login, mut leavers) = (None, None, Leavers::default());
-    let mut accounts = Accounts::default();
+    let asked = object.annotations().get(names::ROTATE).cloned();
+    let (mut own, mut accounts) = (None, Vec::new());
     if has_accounts {
-        let wish = |database: &str| account::main(database, relations::sharing(context, plan.shared.as_ref()));
-        let declared = wish(plan.spec["database"].as_str().unwrap_or(&inputs.key().application));
-        // The database's name cannot be changed any more, and whoever tries keeps the login that is in use.
-        let was_named = |ours: &Ours| {
-            let wish = wish(ours.entries().get("database").map(Value::expose)?);
-            let names = |generation| adapter.login(identity, &of_generation(&wish, generation));
-            Login::of(ours, plan.consumption.access, &names).map(|_| wish)
-        };
-        let wish = match &found {
-            Found::Ours(ours) => was_named(ours).unwrap_or(declared),
-            _ => declared,
-        };
-        let names = |generation| adapter.login(identity, &of_generation(&wish, generation));
-        let asked = Asked {
-            object,
-            place: &place,
-            type_: type_of(&plan.spec["engine"]),
-            access: plan.consumption.access,
-            names: &names,
-            told: &told,
-            rotation,
-            side_by_side: adapter.second_account(&plan.spec).is_ok(),
-        };
-        let (settled, now) = login::settle(context, found, &asked).await?;
+        let database = plan.spec["database"].as_str().unwrap_or(&inputs.key().application);
+        let wish = account::main(database, relations::sharing(context, plan.shared.as_ref()));
+        let name = adapter.login(identity, &wish);
+        let (password, now) = credentials(context, &place, found, &plan.spec, &name, asked.as_deref()).await?;
         found = now;
-        let (settled, ours) = match (settled, &found) {
-            (Some(settled), Found::Ours(ours)) => (settled, ours),
-            (_, Found::Foreign(holder)) => return Ok(Err(taken(&place, holder))),
-            _ => {
-                let message = "its Secret was changed by somebody just now; it is looked at again";
-                return Ok(Err(Told::no("WaitingFor", message)));
-            }
+        if let Found::Foreign(holder) = &found {
+            return Ok(Err(taken(&place, holder)));
+        }
+        let account = Account {
+            name,
+            access: plan.consumption.access,
+            password,
         };
-        accounts.all = settled.accounts();
-        leavers = retiring::judge(context, object, &place, ours, &settled, &names).await?;
-        accounts.leaving.clone_from(&leavers.all);
+        accounts.push(account.clone());
         let shared = plan.shared.as_ref();
-        let login_of = |wish: &str| adapter.login(identity, wish);
-        of_binds(context, inputs, shared, login_of, &told, &mut accounts).await?;
-        login = Some(settled);
+        accounts.extend(of_binds(context, inputs, shared, |wish| adapter.login(identity, wish)).await?);
+        own = Some(account);
     } else if let Some(name) = &plan.credentials_secret {
         match given(context, &place.namespace, name).await? {
             Some(account) => own = Some(account),
@@ -151,16 +111,14 @@ pub(super) async fn provide(
         want: match plan.is_joined() {
             true => Want::Joined {
                 spec: plan.spec.clone(),
-                accounts: accounts.all,
+                accounts,
             },
             false => Want::Present {
                 spec: plan.spec.clone(),
-                accounts: accounts.all,
+                accounts,
                 recreate: lost == Some(incarnation),
             },
         },
-        retiring: accounts.leaving.iter().map(|leaving| leaving.account.clone()).collect(),
-        known: Some(told.into_keys().collect()),
         may_adopt: approvals.moves_to(&owner.key),
         owner,
     };
@@ -174,21 +132,14 @@ pub(super) async fn provide(
         .engine
         .step(connection, &job, &inputs.status.memory, &ahead)
         .await;
-    let dropped = |leaving: &&Leaving| report.dropped.as_ref() == Some(&leaving.account.name);
-    if let Some(Leaving { place, generation, .. }) = accounts.leaving.iter().find(dropped) {
-        login::dropped(context, place, *generation).await?;
-    }
     let object = ahead.object();
     Ok(Ok(Provided {
         object,
         report,
         place,
         found,
-        given: own,
-        login,
-        binds_rotate: accounts.leaving.len() > leavers.all.len(),
-        leavers,
-        rotation,
+        account: own,
+        rotated: asked.filter(|_| has_accounts),
         moved: job.may_adopt,
     }))
 }
@@ -202,17 +153,48 @@ fn taken(place: &Place, holder: &str) -> Told {
     Told::no("SecretTaken", message)
 }
 
-/// The type of a database's Secret.
-pub(super) fn type_of(engine: &serde_json::Value) -> &'static str {
-    let engine = serde_json::from_value::<mooring_provider::spec::Engine>(engine.clone());
-    engine.map_or("database", mooring_provider::spec::Engine::scheme)
-}
-
-/// What the accounts at a resource come to: those of its own component, and of those who bind to it.
-#[derive(Debug, Default)]
-struct Accounts {
-    all: Vec<Account>,
-    leaving: Vec<Leaving>,
+/// The password in the Secret; a new one, in the Secret before anybody is told of it, if there is none, or if it was
+/// asked for.
+pub(super) async fn credentials(
+    context: &Context,
+    place: &Place,
+    found: Found,
+    spec: &serde_json::Value,
+    username: &str,
+    asked: Option<&str>,
+) -> kube::Result<(SecretString, Found)> {
+    let mut entries = mooring_provider::Bindings::new();
+    let mut revision = 0;
+    if let Found::Ours(ours) = &found {
+        entries = ours.entries();
+        revision = ours.revision();
+        let same = entries.get("username").is_some_and(|name| name.expose() == username);
+        // A Secret that was never asked for others, and has no word of it, was made with the wish already there.
+        // Nor does taking the wish back ask for anything.
+        let asks = asked.is_some() && ours.rotated() != asked;
+        if let (Some(password), true) = (ours.password(), !asks && same) {
+            return Ok((password, found));
+        }
+    }
+    let password = new_password();
+    entries.extend(secret::credentials(username, &password));
+    let scheme = |engine| {
+        serde_json::from_value::<mooring_provider::spec::Engine>(engine).map(mooring_provider::spec::Engine::scheme)
+    };
+    let content = Content {
+        type_: scheme(spec["engine"].clone()).unwrap_or("database").to_owned(),
+        entries,
+        revision,
+        rotated: asked.map(str::to_owned),
+        pending: true,
+    };
+    let now = secret::put(context, place, found, &content).await?;
+    // Whoever was quicker has made another one.
+    let password = match &now {
+        Found::Ours(ours) => ours.password().unwrap_or(password),
+        _ => password,
+    };
+    Ok((password, now))
 }
 
 /// The accounts of those who bind to it and have a password.
@@ -220,10 +202,9 @@ async fn of_binds(
     context: &Context,
     inputs: &Inputs,
     shared: Option<&Shared>,
-    login: impl Fn(&str) -> String + Send + Sync,
-    told: &BTreeMap<String, String>,
-    accounts: &mut Accounts,
-) -> kube::Result<()> {
+    login: impl Fn(&str) -> String,
+) -> kube::Result<Vec<Account>> {
+    let mut accounts = Vec::new();
     let target = relations::Relative {
         object: Arc::clone(&inputs.object),
         declaration: inputs.declaration.clone(),
@@ -233,42 +214,24 @@ async fn of_binds(
         else {
             continue;
         };
-        let wish = account::of_bind(bind.key(), relations::sharing(context, shared));
-        let names = |generation| login(&of_generation(&wish, generation));
-        let access = bind
-            .object
-            .spec
-            .bind
-            .as_ref()
-            .and_then(|bind| bind.access)
-            .unwrap_or(Access::ReadOnly)
-            .at_most(most);
-        let place = place_of(&bind.object);
-        let found = secret::find(context, &place).await?;
-        let there = match &found {
-            Found::Ours(ours) => Login::of(ours, access, &names).map(|login| (ours, login)),
-            _ => None,
-        };
-        let Some((ours, login)) = there else {
-            // Its Secret is lost, and what it had is good until it has another.
-            let known = bind.status().credentials.map_or(1, |known| known.generations.highest);
-            accounts.leaving.extend(
-                (1..=known + 1)
-                    .map(|generation| (generation, names(generation)))
-                    .filter(|(_, name)| told.contains_key(name))
-                    .map(|(generation, name)| Leaving {
-                        account: Retiring { name, when: None },
-                        generation,
-                        place: place.clone(),
-                    }),
-            );
-            continue;
-        };
-        accounts.all.extend(login.accounts());
-        let leavers = retiring::judge(context, &bind.object, &place, ours, &login, &names).await?;
-        accounts.leaving.extend(leavers.all);
+        if let Found::Ours(ours) = secret::find(context, &place_of(&bind.object)).await?
+            && let Some(password) = ours.password()
+        {
+            let access = bind
+                .object
+                .spec
+                .bind
+                .as_ref()
+                .and_then(|bind| bind.access)
+                .unwrap_or(Access::ReadOnly);
+            accounts.push(Account {
+                name: login(&account::of_bind(bind.key(), relations::sharing(context, shared))),
+                access: access.at_most(most),
+                password,
+            });
+        }
     }
-    Ok(())
+    Ok(accounts)
 }
 
 /// The account of something that exists already.

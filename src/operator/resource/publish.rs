@@ -1,88 +1,64 @@
 //! What consumers get: the entries of the Secret, and its revision.
 
-use std::collections::BTreeMap;
-
-use mooring_provider::{Account, Bindings, Identity};
-
 use super::{
     Failure,
-    login::Login,
+    dereference::Inputs,
     secret::{self, Content, Found},
     status::Told,
+    validate::Plan,
 };
 use crate::{api::CloudResourceStatus, engine::binding, operator::Context};
 
-/// What a Secret is made of.
-pub(super) struct Publication<'a> {
-    /// The kind of what is used.
-    pub(super) kind: mooring_provider::Kind,
-    /// What the provider says of it.
-    pub(super) entries: &'a Bindings,
-    pub(super) templates: &'a BTreeMap<String, String>,
-    /// The account of something that exists already.
-    pub(super) given: Option<&'a Account>,
-    pub(super) place: secret::Place,
-    pub(super) found: Found,
-}
-
-/// Shows the next generation of a login if the provider was told of it. False if it was not even told of the current one,
-/// so that there is nothing to show yet.
-pub(super) async fn promote(
-    context: &Context,
-    identity: &Identity,
-    incarnation: u32,
-    login: &mut Login,
-    within: std::time::Duration,
-) -> Result<bool, Failure> {
-    let engine = &context.engine;
-    if let Some(next) = login.next()
-        && engine.is_told(identity, incarnation, &next).await?
-    {
-        login.promote(engine.clock().now(), within);
-        return Ok(true);
-    }
-    Ok(engine.is_told(identity, incarnation, &login.current()).await?)
-}
-
 /// Writes what consumers need into the Secret. Answers its name and revision, or nothing if there is nothing to give.
+#[allow(clippy::too_many_arguments, reason = "each is one thing the Secret is made of")]
 pub(super) async fn publish(
     context: &Context,
-    publication: Publication<'_>,
-    login: Option<&Login>,
+    inputs: &Inputs,
+    plan: &Plan,
+    bindings: &mooring_provider::Bindings,
+    account: Option<&mooring_provider::Account>,
+    place: secret::Place,
+    found: Found,
+    rotated: Option<String>,
     status: &CloudResourceStatus,
 ) -> Result<Result<Option<(String, i64)>, Told>, Failure> {
-    let Publication {
-        kind,
-        entries,
-        templates,
-        given,
-        place,
-        found,
-    } = publication;
-    let account = login.map(Login::current).or_else(|| given.cloned());
-    let mut entries = match binding::compose(kind, entries, account.as_ref(), None, templates) {
-        Ok(binding) => binding.entries,
+    let composed = binding::compose(inputs.kind, bindings, account, None, &plan.consumption.templates);
+    let binding = match composed {
+        Ok(binding) => binding,
         Err(error) => return Ok(Err(Told::no("InvalidSpec", error.to_string()))),
     };
-    if entries.is_empty() {
+    if binding.entries.is_empty() {
         return Ok(Ok(None));
     }
-    entries.extend(login.map(Login::hidden).unwrap_or_default());
-    let type_ = entries
-        .get("type")
-        .map_or(kind.as_str(), |value| value.expose())
-        .to_owned();
+    write_entries(
+        context,
+        inputs.kind.as_str(),
+        binding.entries,
+        place,
+        found,
+        rotated,
+        status,
+    )
+    .await
+}
+
+/// Writes the entries, counting a revision if they changed.
+pub(super) async fn write_entries(
+    context: &Context,
+    kind: &str,
+    entries: mooring_provider::Bindings,
+    place: secret::Place,
+    found: Found,
+    rotated: Option<String>,
+    status: &CloudResourceStatus,
+) -> Result<Result<Option<(String, i64)>, Told>, Failure> {
+    let type_ = entries.get("type").map_or(kind, |value| value.expose()).to_owned();
     let known = status.binding_revision.unwrap_or_default();
-    let rotated = match (&found, login) {
-        (Found::Ours(ours), Some(_)) => ours.rotated().map(str::to_owned),
-        _ => None,
-    };
     let mut content = Content {
         type_,
         entries,
         revision: known.max(1),
         rotated,
-        generations: login.map(|login| login.generations.clone()),
         pending: false,
     };
     content.revision = match &found {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Resource, ResourceExt, core::DeserializeGuard, runtime::reflector::ObjectRef};
+use kube::ResourceExt;
 use mooring_provider::{
     Access, ClusterId, Key, Kind,
     spec::{Network, Subnet},
@@ -12,10 +12,7 @@ use mooring_provider::{
 
 use super::status;
 use crate::{
-    api::{
-        CloudResource, CloudResourceStatus, Declares, ServiceBinding, Shared, condition, names, properties::Share,
-        service_binding::ServiceReference,
-    },
+    api::{CloudResource, CloudResourceStatus, Declares, Shared, condition, names, properties::Share},
     engine::{
         declare::{self, Declaration, Target},
         effective::Output,
@@ -222,51 +219,4 @@ pub(super) fn is_released(context: &Context, meta: &ObjectMeta) -> bool {
 /// Whether a bind's account is still wanted at its target.
 pub(super) fn wants_account(context: &Context, bind: &Relative) -> bool {
     !bind.is_deleting() || !bind.status().consumers.is_empty() && !is_released(context, &bind.object.metadata)
-}
-
-/// The ServiceBindings that show the Secret of a CloudResource to workloads.
-pub(super) fn shown_by(context: &Context, meta: &ObjectMeta, secret: Option<&str>) -> Vec<String> {
-    let name = meta.name.as_deref().unwrap_or_default();
-    let shows = |guard: &DeserializeGuard<ServiceBinding>| {
-        let Ok(binding) = &guard.0 else { return false };
-        let written = binding.status.as_ref().and_then(|status| status.binding.as_ref());
-        binding.metadata.namespace == meta.namespace
-            && (shows(&binding.spec.service, name, secret)
-                || written.is_some_and(|written| secret == Some(written.name.as_str())))
-    };
-    let bindings = context.stores.service_bindings.filter(shows);
-    bindings.iter().map(|guard| guard.name_any()).collect()
-}
-
-/// The CloudResources of which a ServiceBinding shows the Secret.
-pub(super) fn shown_in(
-    context: &Context,
-    guard: &DeserializeGuard<ServiceBinding>,
-) -> Vec<ObjectRef<DeserializeGuard<CloudResource>>> {
-    let Ok(binding) = &guard.0 else { return Vec::new() };
-    let service = &binding.spec.service;
-    let is_shown = |guard: &DeserializeGuard<CloudResource>| {
-        let secret = guard
-            .0
-            .as_ref()
-            .ok()
-            .and_then(|object| object.status.as_ref()?.binding.clone());
-        guard.meta().namespace == binding.metadata.namespace
-            && shows(
-                service,
-                &guard.name_any(),
-                secret.as_ref().map(|secret| secret.name.as_str()),
-            )
-    };
-    let found = context.stores.resources.filter(is_shown);
-    found.iter().map(|guard| ObjectRef::from_obj(guard.as_ref())).collect()
-}
-
-fn shows(service: &ServiceReference, name: &str, secret: Option<&str>) -> bool {
-    let group = service.api_version.split_once('/').map(|(group, _)| group);
-    match (group, service.kind.as_str()) {
-        (Some(names::GROUP), "CloudResource") => service.name == name,
-        (None, "Secret") => Some(service.name.as_str()) == secret,
-        _ => false,
-    }
 }

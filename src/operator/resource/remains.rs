@@ -189,7 +189,6 @@ fn lenient(status: &Json) -> CloudResourceStatus {
         deletes_per_hour: field(status, "deletesPerHour"),
         binding: field(status, "binding"),
         binding_revision: field(status, "bindingRevision"),
-        credentials: field(status, "credentials"),
         consumers: field(status, "consumers"),
         memory: crate::ledger::Memory {
             incarnation: field(status, "incarnation"),

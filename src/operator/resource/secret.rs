@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     Api, Resource, ResourceExt,
@@ -13,7 +12,6 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     api::{CloudResource, names},
-    engine::rotation::Generations,
     operator::Context,
 };
 
@@ -79,9 +77,9 @@ impl Ours {
         self.secret.annotations().get(name).map(String::as_str)
     }
 
-    /// A password in it, if it is one of our making. Whatever somebody wrote over it is replaced.
-    pub(super) fn password(&self, entry: &str) -> Option<SecretString> {
-        let text = String::from_utf8(self.secret.data.as_ref()?.get(entry)?.0.clone()).ok()?;
+    /// The password in it, if it is one of our making. Whatever somebody wrote over it is replaced.
+    pub(super) fn password(&self) -> Option<SecretString> {
+        let text = String::from_utf8(self.secret.data.as_ref()?.get("password")?.0.clone()).ok()?;
         let ours = text.len() == 24
             && text
                 .bytes()
@@ -92,17 +90,6 @@ impl Ours {
     /// The last value of the annotation that asks for new credentials that was acted upon.
     pub(super) fn rotated(&self) -> Option<&str> {
         self.annotation(names::ROTATE)
-    }
-
-    /// Which generations of its login there are, if it says so.
-    pub(super) fn generations(&self) -> Option<Generations> {
-        let written: Generations = serde_json::from_str(self.annotation(names::GENERATIONS)?).ok()?;
-        Some(written).filter(Generations::is_sound)
-    }
-
-    /// When it was made.
-    pub(super) fn created(&self) -> Option<Timestamp> {
-        self.secret.metadata.creation_timestamp.as_ref().map(|time| time.0)
     }
 
     /// Whether it holds credentials that nobody was told of.
@@ -153,16 +140,6 @@ pub(super) fn entries(secret: &Secret) -> Bindings {
     .collect()
 }
 
-/// The entry for the password of the generation that is being made.
-pub(super) const NEXT_PASSWORD: &str = "next-password";
-/// The entry for the password of the generation before, for the way back.
-pub(super) const PREVIOUS_PASSWORD: &str = "previous-password";
-
-/// Whether an entry is for consumers.
-pub(super) fn is_shown(entry: &str) -> bool {
-    entry != NEXT_PASSWORD && entry != PREVIOUS_PASSWORD
-}
-
 /// Looks.
 pub(super) async fn find(context: &Context, place: &Place) -> kube::Result<Found> {
     Ok(match place.api(context).get_opt(&place.name).await? {
@@ -197,7 +174,6 @@ pub(super) struct Content {
     pub(super) entries: Bindings,
     pub(super) revision: i64,
     pub(super) rotated: Option<String>,
-    pub(super) generations: Option<Generations>,
     pub(super) pending: bool,
 }
 
@@ -212,7 +188,6 @@ impl Content {
             })
             && ours.is_pending() == self.pending
             && ours.rotated() == self.rotated.as_deref()
-            && ours.generations() == self.generations
             && ours.revision() == self.revision
             && ours
                 .secret
@@ -221,18 +196,14 @@ impl Content {
                 .any(|owner| owner.uid == place.owner.uid)
     }
 
-    /// Whether what consumers are shown differs from the Secret's.
+    /// Whether its data differs from the Secret's.
     pub(super) fn changes(&self, ours: &Ours) -> bool {
-        let data = ours.secret.data.iter().flatten();
-        let there: BTreeMap<_, _> = data
-            .filter(|(key, _)| is_shown(key))
-            .map(|(key, bytes)| (key.as_str(), bytes.0.as_slice()))
-            .collect();
-        let wanted = self.entries.iter().filter(|(key, _)| is_shown(key));
-        there
-            != wanted
-                .map(|(key, value)| (key.as_str(), value.expose().as_bytes()))
-                .collect()
+        let data = ours.secret.data.as_ref();
+        data.map_or(0, BTreeMap::len) != self.entries.len()
+            || self.entries.iter().any(|(key, value)| {
+                data.and_then(|data| data.get(key))
+                    .is_none_or(|bytes| bytes.0 != value.expose().as_bytes())
+            })
     }
 
     fn secret(&self, place: &Place, type_: Option<&str>) -> Secret {
@@ -241,10 +212,6 @@ impl Content {
             (names::BINDING_REVISION.to_owned(), self.revision.to_string()),
         ]);
         annotations.extend(self.rotated.clone().map(|value| (names::ROTATE.to_owned(), value)));
-        annotations.extend(self.generations.as_ref().map(|generations| {
-            let text = serde_json::to_string(generations).expect("it is JSON");
-            (names::GENERATIONS.to_owned(), text)
-        }));
         if self.pending {
             annotations.insert(names::PENDING.to_owned(), "true".to_owned());
         }

@@ -24,12 +24,7 @@ use crate::{
 };
 
 /// The conditions that this controller writes; the binding controller has its own.
-const OURS: [&str; 4] = [
-    condition::READY,
-    condition::SYNCED,
-    condition::ROTATED,
-    condition::DELETING,
-];
+const OURS: [&str; 3] = [condition::READY, condition::SYNCED, condition::DELETING];
 
 /// Progress of what is looked at again within this time need not be written each time.
 const SOON: Duration = Duration::from_secs(5);

@@ -224,15 +224,10 @@ impl Going<'_> {
             .and_then(|target| target.object.annotations().get(names::IDENTITY).cloned());
         if let Some(identity) = identity {
             let told = self.context.engine.ledger().told(&Identity::new(identity)).await?;
-            let names = target.as_ref().and_then(|target| {
-                super::bind::logins(self.context, target, target.declaration.declares.kind()?, &self.key)
+            let login = target.as_ref().and_then(|target| {
+                super::bind::login(self.context, target, target.declaration.declares.kind()?, &self.key)
             });
-            let known = self
-                .status()
-                .credentials
-                .as_ref()
-                .map_or(1, |known| known.generations.highest);
-            if names.is_some_and(|names| (1..=known + 1).any(|generation| told.contains_key(&names(generation)))) {
+            if login.is_some_and(|login| told.contains_key(&login)) {
                 let message = format!("its account is being dropped at the target; {}", self.until());
                 return self.wait(Told::yes("Revoking", message), Duration::from_secs(1)).await;
             }
@@ -341,8 +336,6 @@ impl Going<'_> {
             environment: environment.clone(),
             existing: self.existing().filter(|_| self.shared.is_none()),
             want,
-            retiring: Vec::new(),
-            known: None,
             may_adopt: false,
         };
         let report = engine.step(&connection, &job, &self.memory(), &()).await;
@@ -375,7 +368,7 @@ impl Going<'_> {
         }
         let standing = match (done, &job.want) {
             (Done::Parked, _) => Some(RetainedStanding::Parked),
-            (Done::Stays, _) | (Done::Released, Want::Retained { .. }) => Some(RetainedStanding::Retained),
+            (Done::Released, Want::Retained { .. }) => Some(RetainedStanding::Retained),
             _ => None,
         };
         if let Some(standing) = standing

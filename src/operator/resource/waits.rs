@@ -57,25 +57,16 @@ impl Going<'_> {
             // A bind whose own consumers are gone goes by itself once its target goes.
             bind.declaration.declares.kind().is_none() && bind.is_deleting() && bind.status().consumers.is_empty()
         };
-        let dependents = relations::dependents(self.context, &self.key);
-        let dependents = dependents.iter().filter(|other| !target_gone(other));
-        let list: Vec<_> = dependents
+        let list: Vec<_> = relations::dependents(self.context, &self.key)
+            .iter()
+            .filter(|other| !target_gone(other))
             .map(|other| format!("{}/{}", other.key().namespace, other.object.name_any()))
-            .chain(self.service_bindings())
             .collect();
         if list.is_empty() {
             return None;
         }
         let message = format!("{} must go first: delete them; {}", list.join(", "), self.until());
         Some(Told::yes("WaitingForDependents", message))
-    }
-
-    /// What shows its Secret to workloads in ways that are not its own.
-    fn service_bindings(&self) -> Vec<String> {
-        let meta = &self.remains.meta;
-        let binding = self.status().binding.as_ref();
-        let shown = relations::shown_by(self.context, meta, binding.map(|binding| binding.name.as_str()));
-        shown.iter().map(|name| format!("ServiceBinding {name}")).collect()
     }
 
     /// How many of a kind its Environment lets go within an hour; where that is gone or cannot be read, how many it let

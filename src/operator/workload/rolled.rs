@@ -2,12 +2,11 @@
 
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment, StatefulSet},
-    batch::v1::{CronJob, Job, JobCondition},
+    batch::v1::CronJob,
     core::v1::PodTemplateSpec,
 };
 use kube::{Client, ResourceExt, api::ObjectMeta};
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
 
 use super::{ContainerList, Workload, WorkloadKey, WorkloadKind, Workloads};
 use crate::api::{CloudResource, CloudResourceStatus, WorkloadReference, names};
@@ -82,8 +81,24 @@ impl Use {
 ///
 /// It reads each workload that had it or is meant to have it, so it is for the deletion path only.
 pub async fn unbound_and_rolled(client: &Client, workloads: &Workloads, used: &Use) -> kube::Result<Unbinding> {
+    let meant = workloads
+        .meant(
+            &used.namespace,
+            &used.application,
+            &used.component,
+            used.workload.as_ref(),
+        )
+        .into_iter()
+        .map(|found| found.key);
+    let had = used
+        .consumers
+        .iter()
+        .filter_map(|had| WorkloadKey::of(&used.namespace, had));
+    let mut keys: Vec<_> = meant.chain(had).collect();
+    keys.sort();
+    keys.dedup();
     let mut waiting = Vec::new();
-    for key in keys(workloads, used) {
+    for key in keys {
         let Some(workload) = key.read(client).await? else {
             continue;
         };
@@ -110,94 +125,6 @@ pub async fn unbound_and_rolled(client: &Client, workloads: &Workloads, used: &U
     })
 }
 
-/// Whether the workloads that use a Secret have its present revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::operator) enum Given {
-    /// No pod has an older one.
-    All,
-    /// No workload is known that has it at all.
-    Nobody,
-    /// Some may have an older one; why, for a person.
-    Waiting(String),
-}
-
-/// Whether every workload that had the Secret, or is meant to have it, has this revision of it in all its pods. `part`
-/// names the revision as the pod template's annotation does.
-pub(in crate::operator) async fn given(
-    client: &Client,
-    workloads: &Workloads,
-    used: &Use,
-    part: &str,
-) -> kube::Result<Given> {
-    let (mut waiting, mut known) = (Vec::new(), false);
-    for key in keys(workloads, used) {
-        let Some(workload) = key.read(client).await? else {
-            continue;
-        };
-        let template = workload.template();
-        if !holds(&template, &used.secret) {
-            // It had it, and its last pods may still.
-            if used.consumers.contains(&key.reference())
-                && let Rolled::Waiting(why) = rolled(client, &workload, &used.secret).await?
-            {
-                waiting.push(why);
-            }
-            continue;
-        }
-        known = true;
-        if key.kind == WorkloadKind::Job {
-            if !is_over(&workload) {
-                waiting.push(format!("{key} may run with it; it ends by itself, or delete it"));
-            }
-        } else if !has_revision(&template, part) {
-            waiting.push(format!("{key} has not got the new login yet"));
-        } else if let Rolled::Waiting(why) = rolled_to(client, &workload, &used.secret, Some(part)).await? {
-            waiting.push(why);
-        }
-    }
-    Ok(match (waiting.is_empty(), known) {
-        (false, _) => Given::Waiting(waiting.join("; ")),
-        (true, true) => Given::All,
-        (true, false) => Given::Nobody,
-    })
-}
-
-fn has_revision(template: &PodTemplateSpec, part: &str) -> bool {
-    let annotations = template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
-    let revision = annotations.and_then(|annotations| annotations.get(names::BINDING_REVISION));
-    revision.is_some_and(|revision| revision.split(',').any(|there| there == part))
-}
-
-fn is_over(job: &Workload) -> bool {
-    let ended = |job: Job| {
-        let conditions = job.status?.conditions?;
-        let ended = |one: &JobCondition| one.status == "True" && matches!(one.type_.as_str(), "Complete" | "Failed");
-        conditions.iter().any(ended).then_some(())
-    };
-    parsed::<Job>(job).and_then(ended).is_some()
-}
-
-/// The workloads that are meant to have it, and those that had it when that was last written down.
-fn keys(workloads: &Workloads, used: &Use) -> Vec<WorkloadKey> {
-    let meant = workloads
-        .meant(
-            &used.namespace,
-            &used.application,
-            &used.component,
-            used.workload.as_ref(),
-        )
-        .into_iter()
-        .map(|found| found.key);
-    let had = used
-        .consumers
-        .iter()
-        .filter_map(|had| WorkloadKey::of(&used.namespace, had));
-    let mut keys: Vec<_> = meant.chain(had).collect();
-    keys.sort();
-    keys.dedup();
-    keys
-}
-
 /// Whether a container of the template has a variable from that Secret.
 pub(in crate::operator) fn holds(template: &PodTemplateSpec, secret: &str) -> bool {
     ContainerList::ALL
@@ -210,18 +137,6 @@ pub(in crate::operator) fn holds(template: &PodTemplateSpec, secret: &str) -> bo
 
 /// Whether no pod of an older template is left. Of a CronJob: whether no running Job has that Secret.
 pub(in crate::operator) async fn rolled(client: &Client, workload: &Workload, secret: &str) -> kube::Result<Rolled> {
-    rolled_to(client, workload, secret, None).await
-}
-
-/// The same, but a running Job that has this revision of the Secret is none of an older template.
-async fn rolled_to(client: &Client, workload: &Workload, secret: &str, part: Option<&str>) -> kube::Result<Rolled> {
-    if workload.kind == WorkloadKind::Rollout
-        && let Some(template) = template_of(workload)
-        && let Some(template) = template.read(client).await?
-        && (holds(&template.template(), secret) || !is_template_seen(workload, &template))
-    {
-        return Ok(Rolled::Waiting(format!("{} {UNSEEN}", workload.key())));
-    }
     if workload.kind != WorkloadKind::CronJob {
         return Ok(rolled_by_status(workload));
     }
@@ -236,7 +151,6 @@ async fn rolled_to(client: &Client, workload: &Workload, secret: &str, part: Opt
         };
         if let Some(job) = key.read(client).await?
             && holds(&job.template(), secret)
-            && !part.is_some_and(|part| has_revision(&job.template(), part))
         {
             return Ok(Rolled::Waiting(format!(
                 "{key} of {} still runs with it; it ends by itself, or delete it",
@@ -254,8 +168,6 @@ fn rolled_by_status(workload: &Workload) -> Rolled {
         WorkloadKind::StatefulSet => parsed::<StatefulSet>(workload).and_then(|object| stateful_set(&object)),
         WorkloadKind::DaemonSet => parsed::<DaemonSet>(workload).and_then(|object| daemon_set(&object)),
         WorkloadKind::CronJob | WorkloadKind::Job => None,
-        WorkloadKind::CloneSet | WorkloadKind::AdvancedStatefulSet | WorkloadKind::Rollout => replicas(workload),
-        WorkloadKind::KnativeService => revisions(workload),
     };
     left.map_or(Rolled::Done, |why| Rolled::Waiting(format!("{} {why}", workload.key())))
 }
@@ -266,59 +178,6 @@ fn parsed<K: DeserializeOwned>(workload: &Workload) -> Option<K> {
 }
 
 const UNSEEN: &str = "was changed just now and its rollout has not begun; it goes on by itself";
-
-/// The workload whose pod template a Rollout runs.
-fn template_of(rollout: &Workload) -> Option<WorkloadKey> {
-    let reference = rollout.object.data.pointer("/spec/workloadRef")?;
-    let reference: WorkloadReference = serde_json::from_value(reference.clone()).ok()?;
-    WorkloadKey::of(&rollout.key().namespace, &reference)
-}
-
-/// A generation in the status; Argo writes it as text.
-fn seen(workload: &Workload, field: &str) -> Option<i64> {
-    let seen = workload.object.data.get("status")?.get(field)?;
-    seen.as_i64().or_else(|| seen.as_str()?.parse().ok())
-}
-
-fn is_template_seen(rollout: &Workload, template: &Workload) -> bool {
-    seen(rollout, "workloadObservedGeneration") >= template.object.metadata.generation
-}
-
-/// Of what counts its pods as a StatefulSet does.
-fn replicas(workload: &Workload) -> Option<String> {
-    let data = &workload.object.data;
-    let count = |field: &str| data.pointer(field).and_then(Json::as_i64).unwrap_or(0);
-    let (there, updated) = (count("/status/replicas"), count("/status/updatedReplicas"));
-    // One that no controller has looked at yet has no pods.
-    if seen(workload, "observedGeneration")? < workload.object.metadata.generation.unwrap_or(0) {
-        return Some(UNSEEN.into());
-    }
-    if updated >= there {
-        return None;
-    }
-    let why = if workload.kind == WorkloadKind::Rollout {
-        "its strategy decides when the others follow: `kubectl argo rollouts get rollout` says where it stands, `promote` \
-         goes on"
-    } else {
-        "each waits until the one before it is ready, and a partition or a pause in its updateStrategy holds them back"
-    };
-    Some(format!("has {updated} of {there} pods renewed; {why}"))
-}
-
-/// Of a Knative Service: whether older revisions still get requests.
-fn revisions(workload: &Workload) -> Option<String> {
-    let status = workload.object.data.get("status")?;
-    if seen(workload, "observedGeneration") < workload.object.metadata.generation {
-        return Some(UNSEEN.into());
-    }
-    let latest = &status["latestCreatedRevisionName"];
-    let is_old = |target: &&Json| target["percent"].as_i64().unwrap_or(0) > 0 && target["revisionName"] != *latest;
-    let old = status["traffic"].as_array().into_iter().flatten().find(is_old)?;
-    Some(format!(
-        "still sends requests to revision {}; its `traffic` decides, and the latest must be ready first",
-        old["revisionName"].as_str().unwrap_or_default()
-    ))
-}
 
 fn deployment(object: &Deployment) -> Option<String> {
     let (spec, status) = (object.spec.as_ref()?, object.status.clone().unwrap_or_default());

@@ -21,25 +21,17 @@ async fn a_throttled_account_is_asked_less_and_says_so_and_it_ends() {
     for name in ["shop-web-rds", "shop-web-log"] {
         let object = told(&team, name, "Synced", "False", "Throttled").await;
         let synced = condition(&object, "Synced").expect("it was just told");
-        // What the cloud said, or that a call waits for that.
-        let says_so = ["flow control", "waits for its turn"]
-            .iter()
-            .any(|part| synced.message.contains(part));
-        assert!(says_so, "{}", synced.message);
+        assert!(synced.message.contains("flow control"), "{}", synced.message);
     }
-    // Four resources, of which each looks as often as it likes when it may: so few calls is one a turn for all. Until
-    // three APIs of the account were refused, each has its own turn.
-    let mut asked = Vec::new();
-    while asked.last().is_none_or(|asked| *asked > 12) {
-        let before = cloud.calls().await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        asked.push(cloud.calls().await - before);
-        assert!(
-            asked.len() <= 6,
-            "{asked:?} calls in 10 s each, where each was told to come back after 2 s"
-        );
-    }
-    println!("calls in 10 s each: {asked:?}");
+    // Four resources, of which each looks as often as it likes when it may: so few calls is one a turn for all. A slow
+    // machine makes fewer, never more.
+    let before = cloud.calls().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let asked = cloud.calls().await - before;
+    assert!(
+        asked <= 12,
+        "{asked} calls in 10 s, where each was told to come back after 2 s"
+    );
 
     cloud.ask("DELETE", "faults", Json::Null).await;
     // Five a second of each Action, which many looks at once exceed; it comes to its end all the same.

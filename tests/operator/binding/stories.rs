@@ -183,7 +183,7 @@ async fn every_kind_of_workload_is_bound_or_says_why_not() {
         scene.bind(component, component, "DB").await;
     }
     let unknown =
-        json!({"spec": {"workload": {"apiVersion": "machines.example.com/v1", "kind": "Machine", "name": "web"}}});
+        json!({"spec": {"workload": {"apiVersion": "apps.kruise.io/v1alpha1", "kind": "CloneSet", "name": "web"}}});
     scene.declare("unknown", "web", "DB", unknown).await;
     scene.provide("unknown", 1).await;
     let off = json!({"spec": {"rds": {"inject": false}}});
@@ -241,7 +241,7 @@ async fn every_kind_of_workload_is_bound_or_says_why_not() {
 
     for (name, reason, words) in [
         ("once", "ImmutableWorkload", ["Job once", "inject: false"]),
-        ("unknown", "UnsupportedWorkload", ["Machine", "inject: false"]),
+        ("unknown", "UnsupportedWorkload", ["CloneSet", "inject: false"]),
         (
             "nowhere",
             "NoWorkload",

@@ -100,11 +100,7 @@ impl Server {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Logs in.
-    ///
-    /// # Errors
-    /// What the server or the way to it says.
-    pub async fn session(&self, user: &str, password: &str, database: Option<&str>) -> sqlx::Result<Session> {
+    async fn session(&self, user: &str, password: &str, database: Option<&str>) -> sqlx::Result<Session> {
         Ok(match self.engine {
             Engine::Postgresql => Session::Postgres(self.postgres(user, password, database).await?),
             _ => Session::Mysql(self.mysql(user, password, database).await?),
@@ -149,8 +145,7 @@ impl Server {
 }
 
 impl Session {
-    /// The first column of what a statement answers, as text, and the session.
-    pub async fn ask(self, sql: &str) -> (sqlx::Result<Vec<String>>, Self) {
+    async fn ask(self, sql: &str) -> (sqlx::Result<Vec<String>>, Self) {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self {
             Self::Postgres(mut on) => {

@@ -222,13 +222,11 @@ impl Core {
     }
 
     fn throttle(&mut self, caller: &Caller, target: &Target) -> Answer<()> {
-        let action = format!("{}.{}", target.product, target.action);
-        let own = self.options.throttles.get(&action).copied();
-        let Some(limit) = own.or(self.options.throttle) else {
+        let Some(limit) = self.options.throttle else {
             return Ok(());
         };
         let now = self.world.now();
-        let key = (caller.account.clone(), action);
+        let key = (caller.account.clone(), format!("{}.{}", target.product, target.action));
         let recent = self.recent.entry(key).or_default();
         recent.retain(|at| now - at < 1000);
         if recent.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {

@@ -1,7 +1,6 @@
 //! What a simulated cloud is like.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -44,8 +43,6 @@ pub struct Options {
     pub lingering: Duration,
     /// How many calls per second each Action admits; `None` is any number.
     pub throttle: Option<u32>,
-    /// The same of single Actions, as `Rds.DescribeDBInstances`.
-    pub throttles: BTreeMap<String, u32>,
     /// How many there may be of each.
     pub quotas: Quotas,
     /// How likely a call goes wrong.
@@ -70,7 +67,6 @@ impl Default for Options {
             token_processing: Duration::ZERO,
             lingering: Duration::ZERO,
             throttle: None,
-            throttles: BTreeMap::new(),
             quotas: Quotas::default(),
             chances: Chances::default(),
             scope: None,

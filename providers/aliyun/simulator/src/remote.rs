@@ -55,7 +55,6 @@ struct Millis {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Throttle {
     per_second: Option<u32>,
-    action: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -123,17 +122,7 @@ fn carry_out(core: &mut Core, method: &str, name: &str, since: u64, body: &[u8])
         }
         ("POST", "hide") => core.options.invisible_for = Duration::from_millis(read::<Millis>(body)?.millis),
         ("POST", "advance") => core.world.advance(Duration::from_millis(read::<Millis>(body)?.millis)),
-        ("POST", "throttle") => match read(body)? {
-            Throttle {
-                per_second: Some(limit),
-                action: Some(action),
-            } => drop(core.options.throttles.insert(action, limit)),
-            Throttle {
-                per_second: None,
-                action: Some(action),
-            } => drop(core.options.throttles.remove(&action)),
-            Throttle { per_second, .. } => core.options.throttle = per_second,
-        },
+        ("POST", "throttle") => core.options.throttle = read::<Throttle>(body)?.per_second,
         ("GET", "resources") => return Ok(core.everything()),
         ("POST", "destroy") => {
             let One { kind, id, .. } = read(body)?;

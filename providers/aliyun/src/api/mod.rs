@@ -6,7 +6,7 @@ mod scope;
 use std::sync::Arc;
 
 use mooring_provider::{Credentials, Error, ErrorKind, ProviderInfo, Result};
-use mooring_provider_http::{Client, Paces};
+use mooring_provider_http::Client;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value as Json;
 use tokio::sync::OnceCell;
@@ -31,7 +31,6 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     wire: Wire,
     keyring: Keyring,
-    paces: Paces,
     /// What an Apsara Stack is asked for, as configured.
     stack: Option<ApsaraConfig>,
     scope: OnceCell<Scope>,
@@ -75,7 +74,6 @@ impl Api {
         Self(Arc::new(Inner {
             wire,
             keyring,
-            paces: Paces::default(),
             stack,
             scope: OnceCell::new(),
             account: OnceCell::new(),
@@ -119,18 +117,14 @@ impl Api {
     /// Calls an RPC product.
     pub async fn rpc<T: DeserializeOwned>(&self, call: Call) -> Result<Reply<T>> {
         let (keys, scope) = self.authority().await?;
-        let api = (call.product.name(), call.action);
-        let send = || self.0.wire.rpc(Some(&keys), scope, &call);
-        let reply = self.0.paces.call(api, call.operation, send).await;
+        let reply = self.0.wire.rpc(Some(&keys), scope, &call).await;
         read(call.operation, self.noting_refusal(reply).await?)
     }
 
     /// Calls the log service.
     pub async fn sls<T: DeserializeOwned>(&self, call: SlsCall) -> Result<Reply<T>> {
         let (keys, _) = self.authority().await?;
-        let api = (Product::Sls.name(), call.action);
-        let send = || self.0.wire.sls(&keys, &call);
-        let reply = self.0.paces.call(api, call.operation, send).await;
+        let reply = self.0.wire.sls(&keys, &call).await;
         read(call.operation, self.noting_refusal(reply).await?)
     }
 

@@ -131,7 +131,21 @@ fn of_project(claim: &Claim) -> Tags {
 /// last store, so that no empty one is left when nobody comes back.
 pub(super) async fn delete(sls: Sls<'_>, claim: &Claim, state: &State) -> Result<Receipt> {
     let (project, store) = (state.project.as_str(), state.store.as_str());
-    let is_last = || is_spare(sls, claim, project, Some(store));
+    let own = mark(claim);
+    let is_last = async || -> Result<bool> {
+        let Some(stores) = sls.stores(project).await? else {
+            return Ok(false);
+        };
+        // The service keeps stores of its own in some projects.
+        let others = stores
+            .iter()
+            .any(|other| other != store && !other.starts_with("internal-"));
+        let tags = sls.tags(Of::Project(project)).await?;
+        let coming = tags.keys().any(|name| name.starts_with(NEW) && *name != own);
+        let ours = tags.contains_key(SHARED)
+            && tags.get(tag::CLUSTER).map(String::as_str) == Some(claim.owner.cluster.as_str());
+        Ok(!others && !coming && ours)
+    };
     if is_last().await? {
         return sls.delete_project(project).await.map(Receipt::ending);
     }
@@ -140,38 +154,13 @@ pub(super) async fn delete(sls: Sls<'_>, claim: &Claim, state: &State) -> Result
             sls.delete_config(project, config).await?;
         }
     } else {
-        sls.untag(Of::Project(project), &[mark(claim)]).await?;
+        sls.untag(Of::Project(project), std::slice::from_ref(&own)).await?;
     }
     let done = sls.delete_store(project, store).await?;
     if is_last().await? {
         return sls.delete_project(project).await.map(Receipt::ending);
     }
     Ok(done.ending())
-}
-
-/// Whether a project is ours, and nobody's but this claim's: no store is in it but this one, and none is about to be.
-async fn is_spare(sls: Sls<'_>, claim: &Claim, project: &str, store: Option<&str>) -> Result<bool> {
-    let Some(stores) = sls.stores(project).await? else {
-        return Ok(false);
-    };
-    // The service keeps stores of its own in some projects.
-    let others = |other: &String| Some(other.as_str()) != store && !other.starts_with("internal-");
-    if stores.iter().any(others) {
-        return Ok(false);
-    }
-    let (tags, own) = (sls.tags(Of::Project(project)).await?, mark(claim));
-    let coming = tags.keys().any(|name| name.starts_with(NEW) && *name != own);
-    let cluster = tags.get(tag::CLUSTER).map(String::as_str);
-    Ok(!coming && tags.contains_key(SHARED) && cluster == Some(claim.owner.cluster.as_str()))
-}
-
-/// Removes the project if its last store was this one, which somebody else has deleted.
-pub(super) async fn sweep(sls: Sls<'_>, claim: &Claim) -> Result<()> {
-    let project = project_of(claim);
-    if is_spare(sls, claim, &project, None).await? {
-        sls.delete_project(&project).await?;
-    }
-    Ok(())
 }
 
 /// Nothing is collected any more; what there is stays.

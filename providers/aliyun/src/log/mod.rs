@@ -37,7 +37,6 @@ use crate::{
     api::Api,
     marks,
     product::Product,
-    sight::GLANCES,
     wire::Flavour,
 };
 
@@ -118,8 +117,7 @@ impl Adapter for Log {
     fn capability(&self) -> Capability {
         Capability {
             poll_busy: Duration::from_secs(5),
-            glances: GLANCES,
-            batch: 50,
+            batch: 20,
             idempotent_create: true,
             appears_within: Duration::from_secs(90),
             parks: true,
@@ -137,13 +135,8 @@ impl Adapter for Log {
 
     async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<State>>> {
         let machines = self.config.machine_group.as_deref();
-        let sls = self.sls("log.observe");
-        let listed = observe::Listed::of(sls, claims).await;
         stream::iter(claims.to_vec())
-            .map(async |claim: Claim| match listed.rests(&claim) {
-                Some(state) => state.map(Sighting::One),
-                None => observe::observe(sls, machines, &claim).await,
-            })
+            .map(async |claim: Claim| observe::observe(self.sls("log.observe"), machines, &claim).await)
             .buffered(AT_ONCE)
             .collect()
             .await
@@ -213,11 +206,6 @@ impl Adapter for Log {
     async fn delete(&self, claim: &Claim, state: &State) -> Result<Receipt> {
         let _held = self.projects.lock().await;
         life::delete(self.sls("log.delete"), claim, state).await
-    }
-
-    async fn sweep(&self, claim: &Claim) -> Result<()> {
-        let _held = self.projects.lock().await;
-        life::sweep(self.sls("log.delete"), claim).await
     }
 
     async fn park(&self, _: &Claim, state: &State, until: &str, _: bool) -> Result<Receipt> {

@@ -1,7 +1,5 @@
 //! Looking for stores.
 
-use std::collections::BTreeMap;
-
 use mooring_provider::{Claim, ClusterId, ExternalId, Owned, Result, Sighting, tag};
 
 use super::{
@@ -9,40 +7,10 @@ use super::{
     life::mark,
     state::{Is, State},
 };
-use crate::{
-    marks,
-    sight::{again, one_of},
-};
-
-/// The names of the stores of the projects in which some rest: one call for many.
-pub(super) struct Listed(BTreeMap<String, Result<Vec<String>>>);
-
-impl Listed {
-    pub(super) async fn of(sls: Sls<'_>, claims: &[Claim]) -> Self {
-        let mut listed = BTreeMap::new();
-        for state in claims.iter().filter_map(Claim::known::<State>) {
-            if !listed.contains_key(&state.project) {
-                let stores = sls.stores(&state.project).await.map(Option::unwrap_or_default);
-                listed.insert(state.project.clone(), stores);
-            }
-        }
-        Self(listed)
-    }
-
-    /// What is known of a store, if it is there still; `None` if it is to be looked at.
-    pub(super) fn rests(&self, claim: &Claim) -> Option<Result<State>> {
-        let known = claim
-            .known::<State>()
-            .filter(|known| claim.id.as_ref() == Some(&known.id()))?;
-        match self.0.get(&known.project)? {
-            Ok(stores) => stores.contains(&known.store).then(|| Ok(known.clone())),
-            Err(error) => Some(Err(again(error))),
-        }
-    }
-}
+use crate::{marks, sight::one_of};
 
 /// Looks one claim up: by id, else by its tag, else whether it was begun. The log service describes one store at a
-/// time; all that it tells of many at once is their names.
+/// time, so there is no batch.
 pub(super) async fn observe(sls: Sls<'_>, machines: Option<&str>, claim: &Claim) -> Result<Sighting<State>> {
     let candidates = match &claim.id {
         Some(id) => vec![id.to_string()],

@@ -1,6 +1,6 @@
 //! The end of an instance, and its rest before.
 
-use mooring_provider::{Claim, Receipt, Result, Stay, tag};
+use mooring_provider::{Claim, Error, ErrorKind, Receipt, Result, tag};
 
 use super::{
     change::{self, admit, has_code, let_in, once, protect},
@@ -15,21 +15,17 @@ use crate::{
     product::Product,
 };
 
-/// A subscription goes when it is over; the API deletes none.
-pub(super) fn stays(state: &State) -> Option<Stay> {
-    let until = state.is.expire_time.as_str();
-    state.is_prepaid().then(|| Stay {
-        until: until.to_owned(),
-        why: format!(
-            "{} is a subscription, paid until {until}, which the API does not delete; nobody is let in any more. \
-             Unsubscribe from it, or turn it into pay-as-you-go and say `mooring approve delete`",
-            state.id
-        ),
-    })
-}
-
 /// Lifts the protection, or else deletes.
 pub(super) async fn delete(api: &Api, config: &RdsConfig, state: &State) -> Result<Receipt> {
+    if state.is_prepaid() {
+        let message = format!(
+            "{} is a subscription, paid until {}, which the API does not delete; unsubscribe from it, turn it into \
+             pay-as-you-go, or keep it until then (deletionPolicy Retain)",
+            state.id, state.is.expire_time
+        );
+        let error = Error::new(ErrorKind::QuotaExceeded, "rds.delete", message);
+        return Err(error.with_code("OperationDenied.PrePayTypeNotSupported"));
+    }
     let done = if state.is.deletion_protection {
         protect(api, "rds.delete", state, false).await
     } else {

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, Error, ErrorKind, ExternalId, Kind,
-    Owned, Owner, Phase, Receipt, Result, Sighting, Stay, spec,
+    Account, Adapter, Bindings, Capability, Claim, ClusterId, Created, Drift, ExternalId, Kind, Owned, Owner, Phase,
+    Receipt, Result, Sighting, spec,
 };
 
 pub use config::{KeepBackups, Period, RdsConfig, Subscription};
@@ -36,7 +36,6 @@ use crate::{
     api::Api,
     marks,
     product::Product,
-    sight::GLANCES,
 };
 
 /// What this kind calls.
@@ -95,9 +94,7 @@ impl Adapter for Rds {
     fn capability(&self) -> Capability {
         Capability {
             poll_busy: Duration::from_secs(15),
-            glances: GLANCES,
-            // As many as fill a call that describes some.
-            batch: 2 * observe::DESCRIBED,
+            batch: 50,
             idempotent_create: true,
             appears_within: Duration::from_secs(120),
             accounts: true,
@@ -140,15 +137,6 @@ impl Adapter for Rds {
         state.bindings(self.config.ca.as_deref())
     }
 
-    fn second_account(&self, spec: &spec::Rds) -> Result<()> {
-        if spec.engine != spec::Engine::Postgresql {
-            return Ok(());
-        }
-        let message =
-            "a PostgreSQL database of RDS belongs to one account, and what that made in it is closed to any other";
-        Err(Error::new(ErrorKind::Unsupported, "rds.ensureAccount", message))
-    }
-
     async fn create(&self, claim: &Claim, spec: &spec::Rds) -> Result<Created> {
         validate::check(spec)?;
         change::create(&self.api, &self.config, claim, spec).await
@@ -161,10 +149,6 @@ impl Adapter for Rds {
 
     async fn delete(&self, _: &Claim, state: &State) -> Result<Receipt> {
         life::delete(&self.api, &self.config, state).await
-    }
-
-    fn stays(&self, state: &State) -> Option<Stay> {
-        life::stays(state)
     }
 
     async fn park(&self, _: &Claim, state: &State, until: &str, backup: bool) -> Result<Receipt> {

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How many instances one call describes.
-pub(super) const DESCRIBED: usize = 30;
+const DESCRIBED: usize = 30;
 /// How many instances one call tells the tags of.
 const TAGGED: usize = 50;
 /// How many calls about single instances are under way at once.
@@ -53,14 +53,7 @@ async fn look(api: &Api, claims: &[Claim]) -> Result<Vec<Result<Sighting<State>>
         });
     }
     let ids: BTreeSet<String> = candidates.iter().flatten().cloned().collect();
-    let known = claims.iter().filter_map(Claim::known::<State>);
-    let known: BTreeMap<_, _> = known.map(|state| (state.id.as_str(), state)).collect();
-    let there = described(api, ids).await?;
-    let (resting, others): (Vec<_>, Vec<_>) = there.into_iter().partition(|is| {
-        let known = known.get(is.id.as_str());
-        known.is_some_and(|known| known.is == *is)
-    });
-    let mut seen = tagged(api, others).await?;
+    let mut seen = states(api, ids).await?;
     // Only what is looked at closely costs calls of its own.
     let running: Vec<_> = seen
         .values()
@@ -72,10 +65,6 @@ async fn look(api: &Api, claims: &[Claim]) -> Result<Vec<Result<Sighting<State>>
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    seen.extend(resting.into_iter().map(|is| {
-        let state = known[is.id.as_str()].clone();
-        (is.id, state)
-    }));
     let mut failed = BTreeMap::new();
     for (id, parts) in parts {
         match (parts, seen.get_mut(&id)) {
@@ -124,19 +113,14 @@ async fn with_tag(api: &Api, name: &str, value: &str) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// The instances that there are.
-async fn described(api: &Api, ids: BTreeSet<String>) -> Result<Vec<Attribute>> {
+/// The instances that there are, with their tags.
+async fn states(api: &Api, ids: BTreeSet<String>) -> Result<BTreeMap<String, State>> {
     let ids: Vec<_> = ids.into_iter().collect();
     let mut there = Vec::new();
     for ids in ids.chunks(DESCRIBED) {
-        there.extend(describe_all(api, ids).await?);
+        there.extend(described(api, ids).await?);
     }
     there.retain(|instance| instance.status != RELEASED);
-    Ok(there)
-}
-
-/// Instances with their tags.
-async fn tagged(api: &Api, there: Vec<Attribute>) -> Result<BTreeMap<String, State>> {
     let ids: Vec<_> = there.iter().map(|instance| instance.id.clone()).collect();
     let mut tags = tags(api, &ids).await?;
     Ok(there
@@ -164,7 +148,7 @@ async fn describe(api: &Api, ids: &str) -> Result<Vec<Attribute>> {
 
 /// Describes instances. What a batch does not answer is asked for alone: only an answer about the one instance tells
 /// that it does not exist.
-async fn describe_all(api: &Api, ids: &[String]) -> Result<Vec<Attribute>> {
+async fn described(api: &Api, ids: &[String]) -> Result<Vec<Attribute>> {
     let mut found = if ids.is_empty() {
         Vec::new()
     } else {
@@ -256,8 +240,7 @@ async fn ask_parts(api: &Api, state: &State) -> Result<Parts> {
 /// Every instance of this cluster.
 pub(super) async fn inventory(api: &Api, cluster: &ClusterId) -> Result<Vec<Owned>> {
     let ids = with_tag(api, tag::CLUSTER, cluster.as_str()).await?;
-    let there = described(api, ids.into_iter().collect()).await?;
-    let seen = tagged(api, there).await?;
+    let seen = states(api, ids.into_iter().collect()).await?;
     Ok(seen
         .into_values()
         .filter_map(|state| {

@@ -44,7 +44,7 @@ pub(super) struct AttributeList {
 }
 
 /// An instance.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Attribute {
     #[serde(rename = "DBInstanceId")]
@@ -71,7 +71,7 @@ pub(super) struct Attribute {
     pub(super) slave_zones: SlaveZones,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct SlaveZones {
     #[serde(rename = "SlaveZone")]

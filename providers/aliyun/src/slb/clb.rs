@@ -170,7 +170,6 @@ fn found(item: BalancerItem) -> Found {
             locked: None,
             host: item.address,
             vpc: item.vpc_id,
-            joined: Vec::new(),
             internet: item.address_type.eq_ignore_ascii_case("internet"),
             resource_group: item.resource_group_id,
             protected: item.delete_protection.eq_ignore_ascii_case("on"),
@@ -310,13 +309,8 @@ pub(super) async fn lists(api: &Api, name: &str, value: &str) -> Result<Vec<(Tag
         for item in answer.list.items {
             let (tags, id) = (tags(item.tags.list), item.acl_id);
             if tags.get(name).is_some_and(|has| has == value) {
-                let list = AccessList {
-                    id,
-                    // Whoever is not in it is kept out.
-                    open: false,
-                    ..AccessList::default()
-                };
-                all.push((tags, list));
+                let entries = BTreeSet::new();
+                all.push((tags, AccessList { id, entries }));
             }
         }
         if last {

@@ -171,8 +171,6 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
             write(api, "CreateAccessControlList", UPDATE, params).await
         }
         Step::FillList { id, add, remove } => fill(api, &id, &add, &remove).await,
-        // The plan has none of these for this product.
-        Step::Join { .. } | Step::Leave { .. } | Step::DropList { .. } => Ok(Receipt::default()),
     }
 }
 

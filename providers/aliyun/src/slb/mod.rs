@@ -12,7 +12,6 @@
 
 mod clb;
 mod clb_act;
-mod gate;
 mod nlb;
 mod nlb_act;
 mod observe;
@@ -40,7 +39,6 @@ use crate::{
     marks::{self, Tags},
     place,
     product::Product,
-    sight::GLANCES,
 };
 
 /// What this kind calls.
@@ -90,16 +88,7 @@ pub(crate) const ACTIONS: &[Used] = &[
     (Product::Slb, "StartLoadBalancerListener", Need::Create),
     (Product::Slb, "TagResources", Need::Create),
     (Product::Slb, "UntagResources", Need::Both),
-    (Product::Nlb, "LoadBalancerJoinSecurityGroup", Need::Create),
-    (Product::Nlb, "LoadBalancerLeaveSecurityGroup", Need::Both),
-    (Product::Ecs, "AuthorizeSecurityGroup", Need::Create),
-    (Product::Ecs, "CreateSecurityGroup", Need::Create),
-    (Product::Ecs, "DeleteSecurityGroup", Need::Both),
     (Product::Ecs, "DescribeNetworkInterfaces", Need::Read),
-    (Product::Ecs, "DescribeSecurityGroupAttribute", Need::Read),
-    (Product::Ecs, "DescribeSecurityGroups", Need::Read),
-    (Product::Ecs, "RevokeSecurityGroup", Need::Create),
-    (Product::Ecs, "TagResources", Need::Create),
     (Product::Vpc, "DescribeVSwitches", Need::Read),
     (Product::Vpc, "DescribeVpcs", Need::Read),
 ];
@@ -132,8 +121,11 @@ impl Slb {
 
     async fn remove(&self, state: &State) -> Result<Receipt> {
         match state.kind {
-            Kind::Nlb => nlb_act::delete(&self.api, state).await,
-            Kind::Clb => clb_act::delete(&self.api, state).await,
+            // What is left of a balancer may be of either product.
+            Kind::Nlb if state.balancer.is_some() || !state.groups.is_empty() => {
+                nlb_act::delete(&self.api, state).await
+            }
+            Kind::Nlb | Kind::Clb => clb_act::delete(&self.api, state).await,
         }
     }
 }
@@ -150,7 +142,6 @@ impl Adapter for Slb {
     fn capability(&self) -> Capability {
         Capability {
             poll_busy: Duration::from_secs(5),
-            glances: GLANCES,
             batch: 20,
             idempotent_create: true,
             parks: true,
@@ -255,9 +246,6 @@ impl Adapter for Slb {
         let groups: Vec<_> = state.groups.iter().map(|group| group.id.clone()).collect();
         if state.kind == Kind::Nlb && !groups.is_empty() {
             nlb_act::tag(&self.api, OPERATION, "servergroup", &groups, &tags).await?;
-        }
-        if state.kind == Kind::Nlb && !state.lists.is_empty() {
-            gate::tag(&self.api, OPERATION, &state.lists, &tags).await?;
         }
         let stale = marks::stale(&state.tags, &tags);
         if !stale.is_empty() {

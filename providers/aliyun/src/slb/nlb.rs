@@ -88,8 +88,6 @@ struct BalancerItem {
     #[serde(default)]
     vpc_id: String,
     #[serde(default)]
-    security_group_ids: Vec<String>,
-    #[serde(default)]
     resource_group_id: String,
     #[serde(default, rename = "DNSName")]
     dns_name: String,
@@ -181,7 +179,6 @@ fn found(item: BalancerItem) -> Found {
             locked: lock.map(|lock| format!("{} {}", lock.lock_type, lock.lock_reason).trim().to_owned()),
             host: item.dns_name,
             vpc: item.vpc_id,
-            joined: item.security_group_ids,
             internet: item.address_type.eq_ignore_ascii_case("internet"),
             resource_group: item.resource_group_id,
             protected: item.deletion_protection_config.enabled,

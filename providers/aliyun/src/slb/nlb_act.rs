@@ -11,7 +11,6 @@ use mooring_provider::{
 use serde::Deserialize;
 
 use super::{
-    gate,
     nlb::TARGET,
     plan::Step,
     state::{Server, State},
@@ -28,11 +27,11 @@ use crate::{
 /// How many backends one call takes.
 const SERVERS: usize = 200;
 
-pub(super) fn token() -> String {
+fn token() -> String {
     hex::encode(rand::random::<[u8; 16]>())
 }
 
-pub(super) async fn write(api: &Api, action: &'static str, operation: &'static str, params: Params) -> Result<Receipt> {
+async fn write(api: &Api, action: &'static str, operation: &'static str, params: Params) -> Result<Receipt> {
     let params = params.set("ClientToken", token());
     let call = Call::write(Product::Nlb, action, operation, params).idempotent();
     Ok(api.rpc::<Nothing>(call).await?.receipt())
@@ -94,13 +93,8 @@ pub(super) async fn step(api: &Api, claim: &Claim, state: &State, spec: &Slb, st
         }
         Step::DropListener { id, .. } => drop_listener(api, OPERATION, &id).await,
         Step::DropGroup { id } => drop_group(api, OPERATION, &id).await,
-        Step::MakeList => gate::make(api, claim, state, spec).await,
-        Step::FillList { id, add, remove } => gate::set(api, &id, &add, &remove).await,
-        Step::Join { id } => gate::join(api, OPERATION, state, &id, true).await,
-        Step::Leave { id } => gate::join(api, OPERATION, state, &id, false).await,
-        Step::DropList { id } => gate::remove(api, OPERATION, &id).await,
         // The plan has none of these for this product.
-        Step::SetListener { .. } => Ok(Receipt::default()),
+        Step::SetListener { .. } | Step::MakeList | Step::FillList { .. } => Ok(Receipt::default()),
     }
 }
 
@@ -171,7 +165,7 @@ pub(super) async fn drop_group(api: &Api, operation: &'static str, id: &str) -> 
     gone_is_done(write(api, "DeleteServerGroup", operation, params).await)
 }
 
-/// Listeners first, then the groups they used, the gate, and the balancer: one step at a time.
+/// Listeners first, then the groups they used, then the balancer: one step at a time.
 pub(super) async fn delete(api: &Api, state: &State) -> Result<Receipt> {
     const OPERATION: &str = "slb.delete";
     if !state.listeners.is_empty() {
@@ -183,13 +177,6 @@ pub(super) async fn delete(api: &Api, state: &State) -> Result<Receipt> {
     if let Some(group) = state.groups.first() {
         let done = drop_group(api, OPERATION, &group.id).await?;
         // What is left of a balancer is no balancer.
-        return Ok(if state.balancer.is_none() { done.ending() } else { done });
-    }
-    if let Some(list) = state.lists.first() {
-        if state.has_joined(&list.id) {
-            return gate::join(api, OPERATION, state, &list.id, false).await;
-        }
-        let done = gate::remove(api, OPERATION, &list.id).await?;
         return Ok(if state.balancer.is_none() { done.ending() } else { done });
     }
     let Some(balancer) = &state.balancer else {

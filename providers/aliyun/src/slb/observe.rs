@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mooring_provider::{Claim, ClusterId, ExternalId, Owned, Result, Sighting, tag};
 
 use super::{
-    clb, gate,
+    clb,
     nlb::{self, Found},
     state::{AccessList, Group, Kind, Listener, State},
 };
@@ -49,30 +49,12 @@ async fn look(api: &Api, claims: &[Claim]) -> Result<Vec<Sighting<State>>> {
     let (network, classic) = (of(Kind::Nlb), of(Kind::Clb));
     let mut listeners = nlb::listeners(api, &network).await?;
     listeners.append(&mut clb::listeners(api, &classic).await?);
-    // One that is as it was known has the parts that it was known to have.
-    let rests = |claim: &Claim, found: &[Found]| {
-        let (known, [is]) = (claim.known::<State>()?, found) else {
-            return None;
-        };
-        let own = listeners.get(&is.id).map_or(&[][..], Vec::as_slice);
-        let same = known.id.as_str() == is.id && known.tags == is.tags && known.listeners == own;
-        (same && known.balancer.as_ref() == Some(&is.balancer)).then(|| known.clone())
-    };
-    let resting: Vec<_> = claims
-        .iter()
-        .zip(&found)
-        .map(|(claim, found)| rests(claim, found))
-        .collect();
-    let is_resting = |id: &String| resting.iter().flatten().any(|state| state.id.as_str() == id);
-    let whole = |ids: Vec<String>| -> Vec<String> { ids.into_iter().filter(|id| !is_resting(id)).collect() };
-    let (network, classic) = (whole(network), whole(classic));
     // What lives beside a balancer is looked for where there may be any of it: also where the balancer is missing.
     let missing = found.iter().any(Vec::is_empty);
     let (name, value) = together(claims);
     let mut parts = Parts::default();
     if api.flavour() == Flavour::Public && (missing || !network.is_empty()) {
         parts.groups = nlb::groups(api, name, value).await?;
-        parts.gates = gate::groups(api, name, value).await?;
     }
     if missing || !classic.is_empty() {
         parts.lists = clb::lists(api, name, value).await?;
@@ -85,16 +67,12 @@ async fn look(api: &Api, claims: &[Claim]) -> Result<Vec<Sighting<State>>> {
     Ok(claims
         .iter()
         .zip(found)
-        .zip(resting)
-        .map(|((claim, found), resting)| {
-            if let Some(state) = resting {
-                return Sighting::One(state);
-            }
+        .map(|(claim, found)| {
             let states: Vec<_> = found
                 .into_iter()
                 .map(|found| {
                     let groups = match found.kind {
-                        Kind::Nlb => own(&parts.groups, &found.tags),
+                        Kind::Nlb => parts.groups_of(&found.tags),
                         Kind::Clb => classic_groups.get(&found.id).cloned().unwrap_or_default(),
                     };
                     state(found, &listeners, groups, &parts)
@@ -117,8 +95,8 @@ fn state(found: Found, listeners: &BTreeMap<String, Vec<Listener>>, groups: Vec<
         listeners: listeners.get(&found.id).cloned().unwrap_or_default(),
         groups,
         lists: match found.kind {
-            Kind::Clb => own(&parts.lists, &found.tags),
-            Kind::Nlb => own(&parts.gates, &found.tags),
+            Kind::Clb => parts.lists_of(&found.tags),
+            Kind::Nlb => Vec::new(),
         },
         id: ExternalId::new(found.id),
         kind: found.kind,
@@ -191,18 +169,11 @@ fn together(claims: &[Claim]) -> (&'static str, &str) {
 struct Parts {
     groups: Vec<(Tags, Group)>,
     lists: Vec<(Tags, AccessList)>,
-    gates: Vec<(Tags, AccessList)>,
 }
 
 fn same(tags: &Tags, other: &Tags) -> bool {
     let identity = tags.get(tag::IDENTITY);
     identity.is_some() && identity == other.get(tag::IDENTITY)
-}
-
-/// Those that carry the identity of these tags.
-fn own<T: Clone>(all: &[(Tags, T)], tags: &Tags) -> Vec<T> {
-    let own = all.iter().filter(|(own, _)| same(own, tags));
-    own.map(|(_, part)| part.clone()).collect()
 }
 
 impl Parts {
@@ -215,18 +186,29 @@ impl Parts {
         for (_, list) in &mut self.lists {
             list.entries = clb::entries(api, &list.id).await?;
         }
-        for (_, gate) in &mut self.gates {
-            gate::fill(api, gate).await?;
-        }
         Ok(())
+    }
+
+    fn groups_of(&self, tags: &Tags) -> Vec<Group> {
+        self.groups
+            .iter()
+            .filter(|(own, _)| same(own, tags))
+            .map(|(_, group)| group.clone())
+            .collect()
+    }
+
+    fn lists_of(&self, tags: &Tags) -> Vec<AccessList> {
+        self.lists
+            .iter()
+            .filter(|(own, _)| same(own, tags))
+            .map(|(_, list)| list.clone())
+            .collect()
     }
 
     /// What is left of a balancer that is gone. While it may only be out of sight, nothing is said to be left.
     fn left_of(&self, claim: &Claim) -> Sighting<State> {
         let tags = marks::of_owner(&claim.owner);
-        let (groups, gates) = (own(&self.groups, &tags), own(&self.gates, &tags));
-        let is_network = !groups.is_empty() || !gates.is_empty();
-        let lists = if is_network { gates } else { own(&self.lists, &tags) };
+        let (groups, lists) = (self.groups_of(&tags), self.lists_of(&tags));
         let first = groups
             .first()
             .map(|group| &group.id)
@@ -236,7 +218,7 @@ impl Parts {
         };
         Sighting::One(State {
             id: claim.id.clone().unwrap_or_else(|| ExternalId::new(first)),
-            kind: if is_network { Kind::Nlb } else { Kind::Clb },
+            kind: if groups.is_empty() { Kind::Clb } else { Kind::Nlb },
             tags,
             balancer: None,
             listeners: Vec::new(),
@@ -252,7 +234,6 @@ pub(super) async fn inventory(api: &Api, cluster: &ClusterId) -> Result<Vec<Owne
     let mut parts = Parts::default();
     if api.flavour() == Flavour::Public {
         parts.groups = nlb::groups(api, tag::CLUSTER, cluster.as_str()).await?;
-        parts.gates = gate::groups(api, tag::CLUSTER, cluster.as_str()).await?;
     }
     parts.lists = clb::lists(api, tag::CLUSTER, cluster.as_str()).await?;
     let none = BTreeMap::new();
@@ -270,12 +251,7 @@ pub(super) async fn inventory(api: &Api, cluster: &ClusterId) -> Result<Vec<Owne
         }
     }
     let groups = parts.groups.iter().map(|(tags, group)| (tags, &group.id));
-    let lists = parts
-        .gates
-        .iter()
-        .chain(&parts.lists)
-        .map(|(tags, list)| (tags, &list.id));
-    for (tags, id) in groups.chain(lists) {
+    for (tags, id) in groups.chain(parts.lists.iter().map(|(tags, list)| (tags, &list.id))) {
         if let Some(owner) = marks::owner(tags)
             && !seen.iter().any(|other| same(other, tags))
         {

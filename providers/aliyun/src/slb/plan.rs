@@ -22,12 +22,6 @@ pub(super) enum Step {
         add: Vec<String>,
         remove: Vec<String>,
     },
-    /// Those who may connect are to be the only ones.
-    Join { id: String },
-    /// A list of those who may connect is not to be in force.
-    Leave { id: String },
-    /// Nor needed: a lost answer has left two of them behind.
-    DropList { id: String },
     /// A group of backends.
     MakeGroup { udp: bool, target: u16 },
     /// Backends that no longer are.
@@ -81,8 +75,6 @@ impl Step {
             }
             Self::MakeList => difference("allowFrom", "a list".into(), none()),
             Self::FillList { add, remove, .. } => difference("allowFrom", add.join(","), remove.join(",")),
-            Self::Join { id } => difference("allowFrom", id.clone(), none()),
-            Self::Leave { id } | Self::DropList { id } => difference("allowFrom", none(), id.clone()),
             Self::MakeGroup { target, .. } => difference("backends", format!("a group for port {target}"), none()),
             Self::AddServers { servers, .. } => {
                 let servers: Vec<_> = servers
@@ -137,38 +129,20 @@ pub(super) fn next(spec: &Slb, state: &State) -> Option<Step> {
     if let Some(has) = foreign {
         return Some(drop_listener(has));
     }
-    let own = (state.lists.iter()).min_by_key(|list| (!state.has_joined(&list.id), &list.id));
     let list = if spec.allow_from.is_empty() {
-        let joined = own.filter(|list| state.has_joined(&list.id));
-        if let Some(list) = joined {
-            return Some(Step::Leave { id: list.id.clone() });
-        }
         None
     } else {
-        let Some(list) = own else {
+        let Some(list) = state.lists.iter().min_by_key(|list| &list.id) else {
             return Some(Step::MakeList);
         };
         let wanted: BTreeSet<String> = spec.allow_from.iter().cloned().collect();
         let add: Vec<_> = wanted.difference(&list.entries).cloned().collect();
         let remove: Vec<_> = list.entries.difference(&wanted).cloned().collect();
-        let id = list.id.clone();
-        if list.open || !add.is_empty() || !remove.is_empty() {
+        if !add.is_empty() || !remove.is_empty() {
+            let id = list.id.clone();
             return Some(Step::FillList { id, add, remove });
         }
-        let other = state.lists.iter().find(|other| other.id != id);
-        match (state.kind, other) {
-            (Kind::Clb, _) => Some(id),
-            // It is the balancer's and not the listeners'.
-            (Kind::Nlb, _) if !state.has_joined(&id) => return Some(Step::Join { id }),
-            (Kind::Nlb, Some(other)) => {
-                let id = other.id.clone();
-                return Some(match state.has_joined(&id) {
-                    true => Step::Leave { id },
-                    false => Step::DropList { id },
-                });
-            }
-            (Kind::Nlb, None) => None,
-        }
+        Some(list.id.clone())
     };
     for (wanted, servers) in &needed {
         let Some(group) = first(&state.groups, *wanted) else {

@@ -34,14 +34,12 @@ pub(crate) struct State {
 }
 
 /// The balancer itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Balancer {
     pub(super) status: String,
     pub(super) locked: Option<String>,
     pub(super) host: String,
     pub(super) vpc: String,
-    /// The security groups that a network load balancer has joined.
-    pub(super) joined: Vec<String>,
     pub(super) internet: bool,
     pub(super) resource_group: String,
     pub(super) protected: bool,
@@ -49,7 +47,7 @@ pub(super) struct Balancer {
 }
 
 /// A port it listens on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Listener {
     /// Only the network load balancer's have one.
     pub(super) id: String,
@@ -85,23 +83,11 @@ pub(super) struct Server {
     pub(super) kind: String,
 }
 
-/// A list of addresses that may connect: an access control list, or the security group of a network load balancer.
-#[derive(Debug, Clone)]
+/// A list of addresses that may connect.
+#[derive(Debug, Clone, Default)]
 pub(super) struct AccessList {
     pub(super) id: String,
     pub(super) entries: BTreeSet<String>,
-    /// It keeps nobody out yet.
-    pub(super) open: bool,
-}
-
-impl Default for AccessList {
-    fn default() -> Self {
-        Self {
-            id: String::new(),
-            entries: BTreeSet::new(),
-            open: true,
-        }
-    }
 }
 
 impl Listener {
@@ -128,12 +114,6 @@ impl Listener {
 }
 
 impl State {
-    /// Whether it has joined this security group.
-    pub(super) fn has_joined(&self, group: &str) -> bool {
-        let mut joined = self.balancer.iter().flat_map(|balancer| &balancer.joined);
-        joined.any(|id| id == group)
-    }
-
     pub(super) fn phase(&self) -> Phase {
         let Some(is) = &self.balancer else {
             return Phase::Unreachable(format!(

@@ -105,11 +105,11 @@ pub(super) fn check(flavour: Flavour, spec: &Slb) -> Result<Kind> {
         }
     }
     let kind = kind(flavour, spec)?;
-    check_allow_from(spec)?;
+    check_allow_from(kind, spec)?;
     Ok(kind)
 }
 
-fn check_allow_from(spec: &Slb) -> Result<()> {
+fn check_allow_from(kind: Kind, spec: &Slb) -> Result<()> {
     let error = |kind, message: String| Err(Error::new(kind, OPERATION, message));
     for range in &spec.allow_from {
         let (address, length) = range.split_once('/').unwrap_or((range, ""));
@@ -120,6 +120,11 @@ fn check_allow_from(spec: &Slb) -> Result<()> {
     }
     if spec.allow_from.is_empty() {
         return Ok(());
+    }
+    if kind == Kind::Nlb {
+        let message = "allowFrom: a network load balancer (tcp, udp) filters by security groups only, which reach \
+                       further than one balancer; leave it out and filter at the backends, or use http";
+        return error(ErrorKind::Unsupported, message.into());
     }
     if spec.backends.is_none() {
         let message = "allowFrom: the cluster's cloud controller manages the listeners (backends: service); set it by \

@@ -33,9 +33,6 @@ use state::State;
 /// In how many zones a network has vSwitches when nothing else is declared.
 const ZONES: usize = 2;
 
-/// From so many networks on, people are told that the quota is near: an account has ten to begin with.
-const NEAR_QUOTA: usize = 8;
-
 /// What it takes.
 pub(crate) const ACTIONS: &[Used] = &[
     (Product::Vpc, "DescribeVpcs", Need::Read),
@@ -200,17 +197,6 @@ impl Adapter for Vpc {
         let found = marks::extra(&state.vpc.tags);
         drift.compare("tags", Change::Enforced, &spec.common.tags, &found);
         drift
-    }
-
-    fn remark(&self, state: &State) -> Option<String> {
-        (state.networks >= NEAR_QUOTA).then(|| {
-            format!(
-                "the account has {} networks in {}, and room for ten unless its quota was raised: use the environment's \
-                 network for what comes next, or have the quota raised",
-                state.networks,
-                self.api.region()
-            )
-        })
     }
 
     fn bindings(&self, claim: &Claim, state: &State) -> Bindings {

@@ -94,9 +94,9 @@ pub(super) async fn by_tag(api: &Api, key: &str, value: &str) -> Result<Vec<Vpc>
 }
 
 /// How many networks there are in the region.
-pub(super) async fn count(api: &Api, operation: &'static str) -> Result<usize> {
+pub(super) async fn count(api: &Api) -> Result<usize> {
     let params = Params::new().set("PageSize", 1).set("PageNumber", 1);
-    let reply = api.rpc::<Vpcs>(Call::read(Product::Vpc, "DescribeVpcs", operation, params));
+    let reply = api.rpc::<Vpcs>(Call::read(Product::Vpc, "DescribeVpcs", "vpc.create", params));
     Ok(reply.await?.value.total_count)
 }
 
@@ -136,13 +136,9 @@ pub(super) async fn with_parts(api: &Api, vpc: Vpc) -> Result<State> {
         vswitches,
         groups,
         zones: Vec::new(),
-        networks: 0,
     };
-    if state.owner().is_some() {
-        match state.own_vswitches().count() < super::ZONES {
-            true => state.zones = zones(api).await?,
-            false => state.networks = count(api, OBSERVE).await?,
-        }
+    if state.owner().is_some() && state.own_vswitches().count() < super::ZONES {
+        state.zones = zones(api).await?;
     }
     Ok(state)
 }

@@ -13,8 +13,6 @@ pub(crate) struct State {
     pub(super) groups: Vec<Group>,
     /// The zones of the region; known only while it may lack a vSwitch.
     pub(super) zones: Vec<String>,
-    /// How many networks the account has in the region; known of a dedicated one.
-    pub(super) networks: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -18,6 +18,9 @@ use crate::{
     sight::retold,
 };
 
+/// From so many networks on, people are told that the quota is near: an account has ten to begin with.
+const NEAR_QUOTA: usize = 8;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct NewVpc {
@@ -49,7 +52,14 @@ struct Interface {
 impl Vpc {
     /// Makes the network, without its parts.
     pub(super) async fn create_vpc(&self, claim: &Claim, spec: &spec::Vpc) -> Result<Created> {
-        let there = read::count(&self.api, "vpc.create").await?;
+        let there = read::count(&self.api).await?;
+        if there >= NEAR_QUOTA {
+            tracing::warn!(
+                region = self.api.region(),
+                networks = there,
+                "an account has a quota of ten networks in a region, unless it was raised"
+            );
+        }
         let params = Params::new()
             .maybe("CidrBlock", spec.cidr.as_deref())
             .set("VpcName", &claim.name)

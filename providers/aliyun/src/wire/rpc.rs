@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use mooring_provider::{Error, ErrorKind, Result};
-use mooring_provider_http::{Method, Redactor, Request};
+use mooring_provider_http::{Method, Redactor, Request, retry};
 use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 
@@ -23,12 +23,12 @@ impl Wire {
             .flat_map(|keys| std::iter::once(&keys.secret).chain(&keys.token))
             .chain(call.params.secrets());
         let redactor = Redactor::new(secrets);
-        let send = async |_| {
+        retry(call.idempotent, |_| async {
             let request = self.rpc_request(keys, scope, call, Timestamp::now(), &nonce())?;
             let answer = self.client.send(call.operation, request).await?;
             answer::rpc(call, &answer, &redactor)
-        };
-        self.client.retry(call.idempotent, send).await
+        })
+        .await
     }
 
     /// The whole request, of a time and a nonce.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use mooring_provider::{Error, ErrorKind, Result};
-use mooring_provider_http::{Redactor, Request, Url};
+use mooring_provider_http::{Redactor, Request, Url, retry};
 use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 
@@ -21,12 +21,12 @@ impl Wire {
     pub(crate) async fn sls(&self, keys: &Keys, call: &SlsCall) -> Result<Reply<Json>> {
         let redactor = Redactor::new(std::iter::once(&keys.secret).chain(&keys.token));
         check(call)?;
-        let send = async |_| {
+        retry(call.idempotent, |_| async {
             let request = self.sls_request(keys, call, Timestamp::now())?;
             let answer = self.client.send(call.operation, request).await?;
             answer::sls(call, &answer, &redactor)
-        };
-        self.client.retry(call.idempotent, send).await
+        })
+        .await
     }
 
     /// The host of the log service.

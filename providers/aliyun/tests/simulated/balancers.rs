@@ -1,7 +1,7 @@
 //! Balancers on the simulated cloud: which product serves what, and what is left alone.
 
 use mooring_provider::{ClusterId, ErrorKind, Kind, tag};
-use mooring_simulator_aliyun::{Kind as Thing, SHARED_SECURITY_GROUP, SHARED_VPC};
+use mooring_simulator_aliyun::{Kind as Thing, SHARED_VPC};
 use serde_json::{Value as Json, json};
 
 use crate::kit::{NODE, POD, Scene, listener};
@@ -70,62 +70,6 @@ async fn http_is_served_by_the_classic_one_paid_by_consumption() {
     }
 }
 
-/// A security group of its own admits these and refuses the rest; somebody else's group stays joined.
-#[tokio::test]
-async fn a_network_load_balancer_admits_whom_its_group_lets_in() {
-    let mut scene = tcp();
-    scene.spec["allowFrom"] = json!(["10.9.0.0/16", "10.7.0.0/16"]);
-    scene.up().await;
-    let id = scene.claim.id.clone().expect("it is there");
-    let theirs =
-        json!({"RegionId": "cn-hangzhou", "LoadBalancerId": id.as_str(), "SecurityGroupIds": [SHARED_SECURITY_GROUP]});
-    scene
-        .cloud
-        .act("Nlb", "LoadBalancerJoinSecurityGroup", theirs)
-        .expect("a person may do it");
-    let joined = |scene: &Scene| {
-        let joined = scene.of(Thing::Nlb)[0].attrs["SecurityGroupIds"].clone();
-        joined.as_array().expect("a list").len()
-    };
-    let own = |scene: &Scene| {
-        let groups = scene.of(Thing::SecurityGroup).into_iter();
-        groups
-            .filter(|group| group.id != SHARED_SECURITY_GROUP)
-            .collect::<Vec<_>>()
-    };
-    let rules = |scene: &Scene| {
-        let rules = own(scene)[0].attrs["rules"].clone();
-        let rule =
-            |rule: &Json| format!("{} {} {}", rule["Policy"], rule["SourceCidrIp"], rule["Priority"]).replace('"', "");
-        let mut rules: Vec<_> = rules.as_array().expect("a list").iter().map(rule).collect();
-        rules.sort();
-        rules
-    };
-    let (first, second, rest) = ("Accept 10.7.0.0/16 1", "Accept 10.9.0.0/16 1", "Drop 0.0.0.0/0 100");
-    assert_eq!(
-        (joined(&scene), rules(&scene)),
-        (2, vec![first.into(), second.into(), rest.to_owned()])
-    );
-    scene.spec["allowFrom"] = json!(["10.7.0.0/16"]);
-    scene.up().await;
-    assert_eq!(rules(&scene), [first, rest]);
-    // What somebody opens is closed again.
-    let group = own(&scene)[0].id.clone();
-    assert!(scene.cloud.change(Thing::SecurityGroup, &group, |group| {
-        group.attrs["rules"].as_array_mut().expect("a list").clear();
-    }));
-    scene.up().await;
-    assert_eq!(rules(&scene), [first, rest]);
-    scene.spec["allowFrom"] = json!([]);
-    scene.up().await;
-    assert_eq!(joined(&scene), 1, "only theirs is left");
-    scene.spec["allowFrom"] = json!(["10.7.0.0/16"]);
-    scene.up().await;
-    assert_eq!((joined(&scene), own(&scene).len()), (2, 1), "it is the same group");
-    scene.down().await;
-    assert!(own(&scene).is_empty() && scene.of(Thing::Nlb).is_empty());
-}
-
 #[tokio::test]
 async fn mixed_listeners_are_two_balancers() {
     let scene = http();
@@ -135,6 +79,12 @@ async fn mixed_listeners_are_two_balancers() {
     assert!(
         error.kind() == ErrorKind::InvalidSpec && error.message().contains("two slb traits"),
         "{error}"
+    );
+    let mut spec = scene.spec.clone();
+    (spec["listeners"], spec["allowFrom"]) = (json!([listener(80, "tcp", 8080)]), json!(["10.0.0.0/8"]));
+    assert_eq!(
+        scene.adapter.validate(&spec).expect_err("it cannot").kind(),
+        ErrorKind::Unsupported
     );
     let mut spec = scene.spec.clone();
     spec["common"]["tags"] = json!({"ack.aliyun.com": "c1"});

@@ -56,34 +56,6 @@ async fn a_namespace_shares_a_project_that_goes_with_its_last_store() {
     );
 }
 
-/// Somebody else deleted the last store: the project is ours, and of no use to anybody.
-#[tokio::test]
-async fn a_project_that_somebody_else_emptied_goes_with_the_last_log() {
-    let mut web = web();
-    let cloud = web.cloud.clone();
-    let mut report = web.beside(claim("team-a", "report"));
-    for scene in [&mut web, &mut report] {
-        scene.up().await;
-        let (_, store) = scene
-            .claim
-            .id
-            .as_ref()
-            .expect("it is there")
-            .as_str()
-            .split_once('/')
-            .expect("both");
-        let params = json!({"project": cloud.list(Thing::Project)[0].id, "logstore": store});
-        cloud.act("Sls", "DeleteLogStore", params).expect("a person may");
-    }
-    report.up().await;
-    web.down().await;
-    assert_eq!(cloud.list(Thing::Project).len(), 1, "another one uses it");
-    let params = json!({"project": cloud.list(Thing::Project)[0].id, "logstore": cloud.list(Thing::Logstore)[0].name});
-    cloud.act("Sls", "DeleteLogStore", params).expect("a person may");
-    report.down().await;
-    assert!(cloud.list(Thing::Project).is_empty());
-}
-
 #[tokio::test]
 async fn logtail_is_told_which_pods_are_meant() {
     let mut web = web();

@@ -155,24 +155,6 @@ async fn a_full_account_says_so() {
     assert!(subject.existing(&life.claim.owner).await.is_empty());
 }
 
-/// It is said while there is room, wherever whoever uses a network looks.
-#[tokio::test(start_paused = true)]
-async fn an_account_that_is_nearly_full_says_so_beforehand() {
-    let subject = Simulated::new(Kind::Vpc, |_| ());
-    let mut life = ready(&subject).await;
-    let remark = async |life: &mut Life<'_>| {
-        let seen = life.step(Wish::Present).await.expect("it is there").seen;
-        seen.expect("it is seen").remark
-    };
-    assert_eq!(remark(&mut life).await, None, "two of ten");
-    for n in 0..7 {
-        let params = json!({"RegionId": "cn-hangzhou", "CidrBlock": format!("10.{n}.0.0/16"), "VpcName": "theirs"});
-        act(&subject, "Vpc", "CreateVpc", params);
-    }
-    let said = remark(&mut life).await.expect("nine of ten");
-    assert!(said.contains("9 networks") && said.contains("room for ten"), "{said}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_made_is_refused_by_its_field() {
     let subject = Simulated::new(Kind::Vpc, |_| ());

@@ -53,10 +53,6 @@ macro_rules! decorate {
                 self.$inner.grants(access)
             }
 
-            fn second_account(&self, spec: &Json) -> Result<()> {
-                self.$inner.second_account(spec)
-            }
-
             async fn observe(&self, claims: &[Claim]) -> Vec<Result<Sighting<AnyState>>> {
                 self.look(claims).await
             }
@@ -71,18 +67,6 @@ macro_rules! decorate {
 
             async fn delete(&self, claim: &Claim, state: &AnyState) -> Result<Receipt> {
                 $through!(self, self.$inner.delete(claim, state))
-            }
-
-            fn remark(&self, state: &AnyState) -> Option<String> {
-                self.$inner.remark(state)
-            }
-
-            fn stays(&self, state: &AnyState) -> Option<$crate::Stay> {
-                self.$inner.stays(state)
-            }
-
-            async fn sweep(&self, claim: &Claim) -> Result<()> {
-                $through!(self, self.$inner.sweep(claim))
             }
 
             async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
@@ -103,10 +87,6 @@ macro_rules! decorate {
 
             async fn drop_account(&self, claim: &Claim, state: &AnyState, name: &str) -> Result<Receipt> {
                 $through!(self, self.$inner.drop_account(claim, state, name))
-            }
-
-            async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>> {
-                $through!(self, self.$inner.sessions(claim, state, account))
             }
 
             async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {

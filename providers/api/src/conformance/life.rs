@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Intents, Subject};
 use crate::{
     Account, AccountGoal, Circumstances, Claim, DynAdapter, ErrorKind, Goal, Outcome, Owner, Proof, Result, Retry,
-    Revoked, Step, converge,
+    Step, converge,
 };
 
 /// After so many rounds a resource that is not where it should be never will be.
@@ -39,7 +39,7 @@ pub struct Life<'a> {
     /// Its accounts, each with whether the provider was told.
     pub accounts: Vec<(Account, bool)>,
     /// Accounts that are to go.
-    pub revoked: Vec<Revoked>,
+    pub revoked: Vec<String>,
     applied: Option<Json>,
     was_ready: bool,
     missed: Option<Instant>,
@@ -130,7 +130,7 @@ impl<'a> Life<'a> {
         outcome
     }
 
-    fn remember(&mut self, Outcome { seen, step, .. }: &Outcome) {
+    fn remember(&mut self, Outcome { seen, step }: &Outcome) {
         match seen {
             Some(seen) => (self.claim.id, self.missed) = (Some(seen.id.clone()), None),
             None => self.missed = self.missed.or_else(|| Some(Instant::now())),
@@ -145,7 +145,7 @@ impl<'a> Life<'a> {
                     .filter(|(account, _)| account.name == *name)
                     .for_each(|(_, told)| *told = true);
             }
-            Step::AccountDropped { name, .. } => self.revoked.retain(|revoked| revoked.name != *name),
+            Step::AccountDropped { name, .. } => self.revoked.retain(|revoked| revoked != name),
             _ => {}
         }
     }

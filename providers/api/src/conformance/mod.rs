@@ -87,12 +87,6 @@ pub trait Subject: Send + Sync {
         false
     }
 
-    /// What an owner can and nobody else, done with these credentials to a table that is made if it is not there: it is
-    /// written to and its shape is changed. An error says what was refused. Asked only of adapters with accounts.
-    async fn works_as_owner(&self, _id: &ExternalId, _user: &str, _password: &str) -> Result<(), String> {
-        Ok(())
-    }
-
     /// The access of an account that is not the first. What a provider cannot give is refused by its adapter.
     fn second_access(&self) -> Access {
         Access::ReadOnly

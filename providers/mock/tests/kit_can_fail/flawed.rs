@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use mooring_provider::{
     Access, Account, AnyState, Bindings, Capability, Change, Claim, ClusterId, Created, Difference, Drift, DynAdapter,
-    Error, ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting, Stay, tag,
+    Error, ErrorKind, ExternalId, Identity, Kind, Owned, Owner, Phase, Receipt, Result, Sighting, tag,
 };
 use mooring_provider_mock::Cloud;
 use secrecy::ExposeSecret;
@@ -38,7 +38,6 @@ pub(crate) enum Flaw {
     AnswersBackwards,
     ListsEverybody,
     KeepsAccounts,
-    HasOneOwner,
     ParksWithoutData,
     PrintsPasswords,
 }
@@ -170,10 +169,6 @@ impl DynAdapter for Flawed {
         self.inner.grants(access)
     }
 
-    fn second_account(&self, spec: &Json) -> Result<()> {
-        self.inner.second_account(spec)
-    }
-
     async fn create(&self, claim: &Claim, spec: &Json) -> Result<Created> {
         let mut claim = claim.clone();
         match self.flaw {
@@ -210,18 +205,6 @@ impl DynAdapter for Flawed {
         self.inner.delete(claim, state).await
     }
 
-    fn remark(&self, state: &AnyState) -> Option<String> {
-        self.inner.remark(state)
-    }
-
-    fn stays(&self, state: &AnyState) -> Option<Stay> {
-        self.inner.stays(state)
-    }
-
-    async fn sweep(&self, claim: &Claim) -> Result<()> {
-        self.inner.sweep(claim).await
-    }
-
     async fn park(&self, claim: &Claim, state: &AnyState, until: &str, backup: bool) -> Result<Receipt> {
         if self.has(Flaw::ParksWithoutData) {
             self.cloud
@@ -248,11 +231,6 @@ impl DynAdapter for Flawed {
                 .expose_secret()
                 .clone_into(&mut self.heard.lock().expect("nobody panicked"));
         }
-        if self.has(Flaw::HasOneOwner) && account.access == Access::Owner {
-            self.cloud.change(&self.inner.id(state), |resource| {
-                resource.accounts.retain(|_, login| login.access != Access::Owner);
-            });
-        }
         self.inner.ensure_account(claim, state, account).await
     }
 
@@ -261,10 +239,6 @@ impl DynAdapter for Flawed {
             return Ok(Receipt::default());
         }
         self.inner.drop_account(claim, state, name).await
-    }
-
-    async fn sessions(&self, claim: &Claim, state: &AnyState, account: &str) -> Result<Option<u32>> {
-        self.inner.sessions(claim, state, account).await
     }
 
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {

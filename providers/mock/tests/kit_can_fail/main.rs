@@ -44,7 +44,6 @@ const FLAWS: &[(Flaw, Kind, &str)] = &[
     (Flaw::AnswersBackwards, Kind::Monitor, "observes a batch in order"),
     (Flaw::ListsEverybody, Kind::Rds, "inventory lists exactly ours"),
     (Flaw::KeepsAccounts, Kind::Rds, "accounts"),
-    (Flaw::HasOneOwner, Kind::Rds, "two accounts of one consumer"),
     (Flaw::ParksWithoutData, Kind::Log, "parks and reclaims"),
     (Flaw::PrintsPasswords, Kind::Rds, "secrets stay secret"),
 ];

@@ -285,12 +285,6 @@ impl Adapter for RdsAdapter {
         Ok(Receipt::default())
     }
 
-    async fn sessions(&self, claim: &Claim, state: &State, account: &str) -> Result<Option<u32>> {
-        Self::ours("rds.sessions", claim, state)?;
-        let login = Ident::new(account)?;
-        state.server.host.sessions(&login).await.map(Some)
-    }
-
     async fn inventory(&self, cluster: &ClusterId) -> Result<Vec<Owned>> {
         let mut owned = Vec::new();
         for (server, look) in self.look(&BTreeMap::new(), false).await {

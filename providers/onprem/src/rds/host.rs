@@ -101,9 +101,6 @@ pub(crate) trait Host: Debug + Send + Sync {
     /// Makes a login be there with this password and this access, and nothing else.
     async fn put_login(&self, name: &Ident, record: &Record, login: &Ident, wanted: &Wanted<'_>) -> Result<()>;
 
-    /// How many sessions of a login are open.
-    async fn sessions(&self, login: &Ident) -> Result<u32>;
-
     /// Removes a login of a database and ends its sessions. What it made stays with the database.
     async fn drop_login(&self, name: &Ident, login: &Ident) -> Result<()>;
 }

@@ -1,7 +1,7 @@
 //! What the accounts of a database can do, with nothing but what a container gets.
 
 use mooring_provider::{
-    Access, Bindings, ExternalId, Revoked, Sighting,
+    Access, Bindings, ExternalId, Sighting,
     conformance::{Life, Subject, Wish},
     spec::Engine,
 };
@@ -100,7 +100,7 @@ async fn accounts_have_their_part(engine: Engine) {
     // Who goes leaves what it made.
     life.accounts.truncate(1);
     life.revoked = ["other", "writer", "reader"]
-        .map(|account| Revoked::now(login_of(&name, account)))
+        .map(|account| login_of(&name, account))
         .into();
     life.until(Wish::Present).await.expect("they go");
     for account in ["other", "writer", "reader"] {
@@ -156,7 +156,7 @@ async fn postgresql_is_closed_to_everybody_else() {
         .await;
     assert!(may(&one, &name, "app", own).await);
     life.accounts.clear();
-    life.revoked = vec![Revoked::now(login.clone())];
+    life.revoked = vec![login.clone()];
     life.until(Wish::Present).await.expect("the account goes");
     let holder = "SELECT tableowner::text FROM pg_tables WHERE tablename = 'kept'";
     assert_eq!(one.server.execute_in(&name, holder).await, [name.as_str()]);

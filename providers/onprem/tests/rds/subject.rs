@@ -294,14 +294,6 @@ impl Subject for OneServer {
         login.is_ok()
     }
 
-    async fn works_as_owner(&self, id: &ExternalId, user: &str, password: &str) -> Result<(), String> {
-        let work = "CREATE TABLE IF NOT EXISTS kit_shape (line VARCHAR(10)); INSERT INTO kit_shape VALUES ('a'); \
-                    ALTER TABLE kit_shape RENAME TO kit_other; ALTER TABLE kit_other ADD COLUMN more INT; \
-                    ALTER TABLE kit_other DROP COLUMN more; ALTER TABLE kit_other RENAME TO kit_shape";
-        let done = self.server.login(user, password, Some(database(id)), work).await;
-        done.map(drop).map_err(|error| error.to_string())
-    }
-
     /// The clock is the test's own, see [`clock`]: where nobody waits for an answer, time passes at once, and more of
     /// it than was asked for, as the kit looks again and again meanwhile.
     async fn settle(&self, time: Duration) {

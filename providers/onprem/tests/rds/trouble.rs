@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mooring_provider::{
-    Access, ErrorKind, Kind, Phase, Provider, Revoked, Sighting, Step,
+    Access, ErrorKind, Kind, Phase, Provider, Sighting, Step,
     conformance::{Faults, Life, Subject, When, Wish},
     reason,
     spec::Engine,
@@ -270,7 +270,7 @@ async fn names_of_others_are_left_alone() {
             "its password was changed"
         );
         life.accounts.clear();
-        life.revoked = vec![Revoked::now("app_k3x9")];
+        life.revoked = vec!["app_k3x9".into()];
         life.until(Wish::Present).await.expect("there is none of ours to go");
         life.until(Wish::Absent).await.expect("ours goes");
         assert_eq!(one.server.query(look).await, ["app_k3x9"]);

@@ -12,8 +12,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use mooring_provider::{
-    Access, Account, Adapter, Bindings, Bytes, Capability, Change, Claim, ClusterId, Created, Drift, Error, ErrorKind,
-    ExternalId, Kind, Owned, Owner, Phase, Receipt, Result, Sighting,
+    Access, Account, Adapter, Bindings, Bytes, Capability, Change, Claim, ClusterId, Created, Drift, ExternalId, Kind,
+    Owned, Owner, Phase, Receipt, Result, Sighting,
     spec::{Engine, Rds, Tls},
 };
 use serde::Deserialize;
@@ -263,14 +263,6 @@ impl Adapter for Databases {
             bindings.insert("database".into(), database.into());
         }
         bindings
-    }
-
-    fn second_account(&self, spec: &Rds) -> Result<()> {
-        if spec.engine != Engine::Postgresql {
-            return Ok(());
-        }
-        let message = "what a user of Trove makes in a PostgreSQL database is closed to any other user";
-        Err(Error::new(ErrorKind::Unsupported, "rds.ensure_account", message))
     }
 
     async fn create(&self, claim: &Claim, spec: &Rds) -> Result<Created> {

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::{In, Played, Stage, ensure};
 use crate::{
-    Access, Account, ExternalId, Revoked, Revoking,
+    Access, Account, ExternalId,
     conformance::{Life, Wish},
 };
 
@@ -51,66 +51,11 @@ pub(super) async fn accounts(stage: &Stage<'_>) -> Played {
 
     life.accounts.truncate(1);
     for step in ["dropping an account", "dropping it again"] {
-        life.revoked = vec![Revoked::now("reader")];
+        life.revoked = vec!["reader".into()];
         life.until(Wish::Present).await.during(step)?;
         login("reader", "Kit-reader-1", false, step).await?;
         login("app", "Kit-second-2", true, step).await?;
     }
-    stage.gone(life).await
-}
-
-/// Of two accounts of one consumer each can all that the other can, and the one that goes takes nothing with it.
-pub(super) async fn two_accounts(stage: &Stage<'_>) -> Played {
-    let adapter = stage.adapter();
-    if !adapter.capability().accounts || adapter.second_account(&stage.subject.spec()).is_err() {
-        return Ok(());
-    }
-    let mut life = stage.life();
-    life.accounts = vec![(account("app", Access::Owner, "Kit-first-1"), false)];
-    life.until(Wish::Present).await.during("making the first")?;
-    let id = id(&life, "making the first")?;
-    let login = async |user: &str, password: &str, may: bool, step: &str| {
-        let can = stage.subject.login(&id, user, password).await;
-        ensure(can == may, step, || {
-            format!("`{user}` {} log in", if may { "should" } else { "should not" })
-        })
-    };
-    let can_all = async |user: &str, password: &str, step: &str| {
-        let refused = stage.subject.works_as_owner(&id, user, password).await.err();
-        ensure(refused.is_none(), step, || {
-            format!(
-                "`{user}` cannot do with the tables what an owner can: {}",
-                refused.unwrap_or_default()
-            )
-        })
-    };
-    can_all("app", "Kit-first-1", "making the first").await?;
-
-    life.accounts
-        .push((account("app_g2", Access::Owner, "Kit-second-2"), false));
-    life.until(Wish::Present).await.during("making the second")?;
-    for (user, password) in [("app", "Kit-first-1"), ("app_g2", "Kit-second-2")] {
-        login(user, password, true, "both stand").await?;
-        can_all(user, password, "both stand").await?;
-    }
-
-    life.accounts.remove(0);
-    life.revoked = vec![Revoked {
-        name: "app".into(),
-        when: Revoking::UnlessUsed,
-    }];
-    let mut rounds = 0;
-    while !life.revoked.is_empty() {
-        ensure(rounds < 100, "dropping the first", || {
-            "it is never dropped, and nobody uses it".into()
-        })?;
-        life.until(Wish::Present).await.during("dropping the first")?;
-        stage.subject.settle(adapter.capability().poll_busy).await;
-        rounds += 1;
-    }
-    login("app", "Kit-first-1", false, "dropping the first").await?;
-    login("app_g2", "Kit-second-2", true, "dropping the first").await?;
-    can_all("app_g2", "Kit-second-2", "dropping the first").await?;
     stage.gone(life).await
 }
 

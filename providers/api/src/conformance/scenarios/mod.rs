@@ -47,7 +47,6 @@ scenarios! {
     "observes a batch in order" => ownership::batch_in_order,
     "inventory lists exactly ours" => ownership::inventory,
     "accounts" => data::accounts,
-    "two accounts of one consumer" => data::two_accounts,
     "parks and reclaims" => data::parks,
     "secrets stay secret" => data::secrets,
 }

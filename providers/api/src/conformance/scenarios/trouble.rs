@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{In, Played, Stage, ensure};
 use crate::{
-    Access, Account, ErrorKind, Revoked, Sighting, Step,
+    Access, Account, ErrorKind, Sighting, Step,
     conformance::{Faults, Faulty, Life, Twice, When, Wish},
 };
 
 /// A walk that has not run out of calls to fail after so many never will.
-const CALLS: usize = 400;
+const CALLS: usize = 200;
 
 /// A whole life: up with an account, changed, parked and reclaimed, without the account, down.
 async fn whole(stage: &Stage<'_>, mut life: Life<'_>) -> Played {
@@ -32,11 +32,7 @@ async fn whole(stage: &Stage<'_>, mut life: Life<'_>) -> Played {
         life.until(Wish::Present).await.during("reclaiming it")?;
     }
     if capability.accounts {
-        life.revoked = life
-            .accounts
-            .drain(..)
-            .map(|(account, _)| Revoked::now(account.name))
-            .collect();
+        life.revoked = life.accounts.drain(..).map(|(account, _)| account.name).collect();
         life.until(Wish::Present).await.during("dropping its account")?;
     }
     ensure(life.claim.id == id, "living", || {

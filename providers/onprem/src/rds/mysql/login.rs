@@ -89,14 +89,6 @@ impl Mysql {
         Ok(())
     }
 
-    pub(super) async fn open_sessions(&self, login: &Ident) -> Result<u32> {
-        let operation = "rds.sessions";
-        let mut on = self.acquire(operation).await?;
-        let open = statements::sessions(std::slice::from_ref(login));
-        let rows = self.rows(operation, &mut on, open).await?;
-        Ok(u32::try_from(rows.len()).unwrap_or(u32::MAX))
-    }
-
     pub(super) async fn drop_one(&self, name: &Ident, login: &Ident) -> Result<()> {
         let operation = "rds.account";
         let mut on = self.acquire(operation).await?;
@@ -108,18 +100,9 @@ impl Mysql {
         if known.access.is_none() {
             return Ok(());
         }
-        let logins = std::slice::from_ref(login);
-        self.shut_out(operation, &mut on, logins).await?;
-        if !self
-            .rows(operation, &mut on, statements::defined_by(name, login))
-            .await?
-            .is_empty()
-        {
-            // A view, a routine, a trigger or an event works with the rights of whoever defined it, and of nobody once
-            // that is gone: who is locked out goes on to lend them, until the database goes.
-            return Ok(());
-        }
-        self.run(operation, &mut on, statements::drop_users(logins)).await
+        let login = std::slice::from_ref(login);
+        self.shut_out(operation, &mut on, login).await?;
+        self.run(operation, &mut on, statements::drop_users(login)).await
     }
 
     /// Locks logins, so that no session follows those that are ended.

@@ -263,10 +263,6 @@ impl Host for Mysql {
         self.put(name, record, login, wanted).await
     }
 
-    async fn sessions(&self, login: &Ident) -> Result<u32> {
-        self.open_sessions(login).await
-    }
-
     async fn drop_login(&self, name: &Ident, login: &Ident) -> Result<()> {
         self.drop_one(name, login).await
     }

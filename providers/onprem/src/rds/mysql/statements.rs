@@ -128,27 +128,6 @@ pub(super) fn sessions(logins: &[Ident]) -> Sql {
         .text(")")
 }
 
-/// A row for each kind of thing in a database that works with the rights of a login.
-pub(super) fn defined_by(name: &Ident, login: &Ident) -> Sql {
-    let of = |select: &'static str| {
-        sql(select)
-            .literal(name.as_str())
-            .text(" AND DEFINER = CONCAT(")
-            .literal(login.as_str())
-            .text(", '@%') LIMIT 1)")
-    };
-    of("(SELECT 1 AS found FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ")
-        .then(of(
-            " UNION ALL (SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ",
-        ))
-        .then(of(
-            " UNION ALL (SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ",
-        ))
-        .then(of(
-            " UNION ALL (SELECT 1 FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ",
-        ))
-}
-
 pub(super) fn kill(session: u64) -> Sql {
     sql("KILL CONNECTION ").number(session)
 }

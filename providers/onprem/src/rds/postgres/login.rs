@@ -137,16 +137,6 @@ impl Postgres {
         self.run(operation, &mut on, put).await
     }
 
-    pub(super) async fn open_sessions(&self, login: &Ident) -> Result<u32> {
-        let operation = "rds.sessions";
-        let mut on = self.acquire(operation).await?;
-        let count = sql("SELECT count(*) AS open FROM pg_catalog.pg_stat_activity WHERE usename = ");
-        let rows = self.rows(operation, &mut on, count.literal(login.as_str())).await?;
-        let open = rows.first().map(|row| row.try_get::<i64, _>("open"));
-        let open = open.transpose().map_err(|error| self.fail(operation, &error))?;
-        Ok(u32::try_from(open.unwrap_or_default()).unwrap_or(u32::MAX))
-    }
-
     pub(super) async fn drop_one(&self, name: &Ident, login: &Ident) -> Result<()> {
         let operation = "rds.account";
         let mut on = self.acquire(operation).await?;
