@@ -474,3 +474,31 @@ async fn gates_hold_for_what_is_written_by_hand() {
         .expect("a list");
     assert!(all.items.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_is_changed_consumers_have_what_they_had() {
+    let team = Team::with(Cluster::shared(), "inplace", json!({"provisioning": "3s"}), json!({})).await;
+    team.apply_json(mysql()).await;
+    let revision = |object: &CloudResource| object.status.as_ref().and_then(|status| status.binding_revision);
+    let before = revision(&ready(&team, "shop-web-db").await);
+    let first = entries(&team, "shop-web-db").await;
+    assert!(first.contains_key("host") && first.contains_key("uri"));
+    let larger = json!({"engine": "mysql", "storage": "40Gi"});
+    team.apply_json(written("db", "rds", larger)).await;
+    until(&team, "shop-web-db", "it is being changed", |object| {
+        Some(condition(object, "Ready")?.reason == "Updating")
+    })
+    .await;
+    let after = eventually("it is changed", async || {
+        assert_eq!(
+            entries(&team, "shop-web-db").await,
+            first,
+            "what they had is good all the time"
+        );
+        let object = get(&team, "shop-web-db").await;
+        let is_over = condition(&object, "Ready")?.reason == "Ready" && condition(&object, "Synced")?.status == "True";
+        (is_over && object.metadata.generation == condition(&object, "Synced")?.observed_generation).then_some(object)
+    })
+    .await;
+    assert_eq!(revision(&after), before);
+}

@@ -317,7 +317,9 @@ async fn conclude(
     {
         told.is = ready_before;
     }
-    if report.is_ready() && ready.as_ref().is_some_and(|ready| ready.is) {
+    // One that is being changed may not say what it needs to be used; what consumers have goes on to be good.
+    let says_nothing = report.bindings.is_empty() && status.binding.is_some();
+    if !says_nothing && report.is_ready() && ready.as_ref().is_some_and(|ready| ready.is) {
         match publish(
             context,
             inputs,
