@@ -434,6 +434,7 @@ mod tests {
             Permission::Granted
         );
     }
+
     /// SQLite may roll back by itself when a commit fails, which sqlx is not told of.
     #[tokio::test]
     async fn what_follows_a_commit_that_failed_is_written() {

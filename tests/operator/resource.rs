@@ -430,52 +430,6 @@ async fn what_is_there_already_is_bound_and_never_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gates_hold_for_what_is_written_by_hand() {
-    let limits = json!({"limits": {"rds": {"count": 1, "storage": "50Gi"}}, "allowedKinds": ["rds"]});
-    let team = Team::with(Cluster::shared(), "gates", json!({}), limits).await;
-    team.apply_json(mysql()).await;
-    ready(&team, "shop-web-db").await;
-    team.apply_json(written("second", "rds", json!({"engine": "mysql"})))
-        .await;
-    told(&team, "shop-web-second", "Ready", "False", "LimitExceeded").await;
-    team.apply_json(written("log", "log", json!({}))).await;
-    told(&team, "shop-web-log", "Ready", "False", "NotAllowed").await;
-    team.apply_json(written("db", "rds", json!({"engine": "mysql", "storage": "60Gi"})))
-        .await;
-    let object = told(&team, "shop-web-db", "Synced", "False", "LimitExceeded").await;
-    assert_eq!(
-        condition(&object, "Ready").expect("Ready").status,
-        "True",
-        "what runs is left running"
-    );
-
-    let mut misnamed = mysql();
-    misnamed["metadata"]["name"] = json!("database");
-    team.apply_json(misnamed).await;
-    told(&team, "database", "Ready", "False", "InvalidName").await;
-    assert_eq!(team.cloud.count(Op::Create, Kind::Rds), 1);
-
-    let closed = Team::with(
-        Cluster::shared(),
-        "closed",
-        json!({}),
-        json!({"allowedNamespaces": null}),
-    )
-    .await;
-    closed.apply_json(mysql()).await;
-    told(&closed, "shop-web-db", "Ready", "False", "NotAllowed").await;
-    // What was never made goes at once.
-    delete(&closed, "shop-web-db").await;
-    gone(&closed, "shop-web-db").await;
-    let all = closed
-        .api::<CloudResource>()
-        .list(&Default::default())
-        .await
-        .expect("a list");
-    assert!(all.items.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn while_it_is_changed_consumers_have_what_they_had() {
     let team = Team::with(Cluster::shared(), "inplace", json!({"provisioning": "3s"}), json!({})).await;
     team.apply_json(mysql()).await;
